@@ -1,0 +1,1 @@
+"""The dashboard: parse, authorise, call ``core``, render."""
