@@ -1,0 +1,112 @@
+"""Amounts of money: integers in the smallest unit that Stripe counts in, and exact ways to and from decimals.
+
+Nothing here rounds. Where a digit would be lost, or cents would have to be invented, :class:`MoneyError` is raised.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+# Stripe's exponents, not ISO's: ISK and UGX count in hundredths although nobody pays in hundredths of them, so they are
+# absent here on purpose. Source: https://docs.stripe.com/currencies (zero-decimal list and its special cases).
+_ZERO_DECIMAL = frozenset(
+    ["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"]
+)
+_THREE_DECIMAL = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
+
+# Databases keep amounts as signed 64-bit integers; anything larger is a mistake, not money.
+_LIMIT = 2**63
+
+
+class MoneyError(ValueError):
+    """An amount cannot be expressed exactly, or does not add up."""
+
+
+def exponent(currency: str) -> int:
+    """Return how many decimal digits one minor unit of ``currency`` stands for: 0, 2 or 3.
+
+    Args:
+        currency: three ASCII letters in any case.
+
+    Raises:
+        MoneyError: if ``currency`` is not three ASCII letters.
+    """
+    if len(currency) != 3 or not (currency.isascii() and currency.isalpha()):
+        raise MoneyError(f"not a currency code: {currency[:12]!r}")
+    code = currency.upper()
+    if code in _ZERO_DECIMAL:
+        return 0
+    return 3 if code in _THREE_DECIMAL else 2
+
+
+def to_decimal(minor: int, currency: str) -> Decimal:
+    """Return ``minor`` units of ``currency`` as an exact decimal with that currency's number of digits.
+
+    Raises:
+        MoneyError: if ``currency`` is not a code or ``minor`` does not fit 64 bits.
+    """
+    _check_range(minor)
+    # Built from a string: scaleb() would round to the digits of the caller's decimal context.
+    return Decimal(f"{minor}E-{exponent(currency)}")
+
+
+def from_decimal(value: Decimal, currency: str) -> int:
+    """Return ``value`` in minor units of ``currency``.
+
+    Raises:
+        MoneyError: if ``value`` is not finite, has digits below one minor unit, or does not fit 64 bits.
+    """
+    sign, digits, power = value.as_tuple()
+    if not isinstance(power, int):
+        raise MoneyError("not a finite amount")
+    coefficient = int("".join(map(str, digits)))
+    if coefficient == 0:
+        return 0
+    shift = power + exponent(currency)
+    if shift > 20 or len(digits) + shift > 20:
+        raise MoneyError("amount does not fit 64 bits")
+    if shift >= 0:
+        minor = coefficient * 10**shift
+    else:
+        if -shift > len(digits):
+            raise MoneyError(f"{value} has digits below one minor unit of {currency.upper()}")
+        minor, lost = divmod(coefficient, 10**-shift)
+        if lost:
+            raise MoneyError(f"{value} has digits below one minor unit of {currency.upper()}")
+    return _check_range(-minor if sign else minor)
+
+
+def allocate(total_minor: int, weights: Sequence[int]) -> list[int]:
+    """Split ``total_minor`` in proportion to ``weights`` so that the parts add up to it exactly.
+
+    Largest remainder; a tie goes to the earlier part, so the same input always gives the same parts. A negative total
+    gives the mirror image of its positive. A weight of zero gets zero.
+
+    Args:
+        total_minor: what to split, in minor units.
+        weights: one per part, none negative; their unit does not matter.
+
+    Raises:
+        MoneyError: if a weight is negative, or if something is to be split and no weight is above zero.
+    """
+    if any(weight < 0 for weight in weights):
+        raise MoneyError("a weight is negative")
+    if total_minor == 0:
+        return [0] * len(weights)
+    whole = sum(weights)
+    if whole == 0:
+        raise MoneyError("nothing to split the amount by")
+    amount = abs(total_minor)
+    parts, remainders = [], []
+    for position, weight in enumerate(weights):
+        part, remainder = divmod(amount * weight, whole)
+        parts.append(part)
+        remainders.append((-remainder, position))
+    for _, position in sorted(remainders)[: amount - sum(parts)]:
+        parts[position] += 1
+    return parts if total_minor > 0 else [-part for part in parts]
+
+
+def _check_range(minor: int) -> int:
+    if not -_LIMIT <= minor < _LIMIT:
+        raise MoneyError("amount does not fit 64 bits")
+    return minor
