@@ -1,0 +1,201 @@
+"""The port to a set of books, and what passes through it.
+
+Three calls do the everyday job whole: :meth:`~AccountingProvider.sync_customer`,
+:meth:`~AccountingProvider.create_invoice` and :meth:`~AccountingProvider.record_payment`. The sync engine uses the same
+acts in two halves, because every write must have a committed intent before it: ``prepare`` gives the exact bytes, the
+engine commits them, ``execute`` sends them, and after any doubt ``look_up`` asks the books by the lasting reference.
+
+An adapter raises only the classes of :mod:`core.errors`:
+
+- ``NotSentError``: no byte left; ``OutcomeUnknownError``: it may have happened; ``RateLimitedError``,
+  ``ProviderUnavailableError``: not executed, come back later; ``AccessExpiredError``: 401; ``ReconnectRequiredError``;
+- ``ProviderRejectedError(reason, ...)``: a definite refusal, nothing was written. ``look_up`` raises it with
+  ``NUMBER_TAKEN``, ``NAME_TAKEN``, ``CUSTOMER_INACTIVE`` or ``CHANGED_IN_BOOKS`` when something else stands there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from core.books.documents import Customer, Document, DocumentKind, Invoice, Item, Payment
+
+
+class AccountType(StrEnum):
+    """Account types in the provider-neutral words that the mapping page filters by."""
+
+    BANK = "bank"
+    RECEIVABLE = "receivable"
+    CURRENT_ASSET = "current_asset"
+    OTHER_ASSET = "other_asset"
+    PAYABLE = "payable"
+    CREDIT_CARD = "credit_card"
+    CURRENT_LIABILITY = "current_liability"
+    OTHER_LIABILITY = "other_liability"
+    EQUITY = "equity"
+    INCOME = "income"
+    OTHER_INCOME = "other_income"
+    EXPENSE = "expense"
+    OTHER_EXPENSE = "other_expense"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account of the chart of accounts, as read from the books."""
+
+    external_id: str
+    name: str
+    number: str | None
+    type: AccountType
+    currency: str | None
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TaxCode:
+    """One tax code usable on sales. ``rate_ppm``: parts per million (20 % = 200 000), None if only the books know."""
+
+    external_id: str
+    name: str
+    rate_ppm: int | None
+    active: bool
+    rate_external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """Whose books these are, and what of them changes how a document must be written.
+
+    ``options`` holds provider-specific switches (strings only) that the adapter itself reads back, e.g. whether the
+    company numbers documents by itself; it is stored with the connection and given back when the adapter is opened.
+    """
+
+    external_id: str
+    name: str
+    country: str
+    home_currency: str
+    options: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedWrite:
+    """One write, frozen: the very bytes that will be sent, under which key, and how to find it again.
+
+    Attributes:
+        step: the document's step.
+        key: idempotency key, derived from the business fact; the same for every repeat of these bytes.
+        reference: lasting identity inside the document (DocNumber, PaymentRefNum, DisplayName ...).
+        path: provider path below the connection's base, without key.
+        body: exact bytes.
+        total_minor: what the books must answer as the total; None for objects without money.
+        currency: of the total.
+        party_id: external id of the customer that the answer must name, where the document has one.
+    """
+
+    kind: DocumentKind
+    step: str
+    key: str
+    reference: str
+    path: str
+    body: bytes
+    total_minor: int | None
+    currency: str
+    party_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What stands in the books, read from the provider's answer."""
+
+    external_id: str
+    number: str | None
+    version: str | None
+    total_minor: int | None
+    currency: str | None
+    party_id: str | None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountingInvoice:
+    """An invoice in the books: its id there, its number, its total and what is still open."""
+
+    external_id: str
+    number: str | None
+    total_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How fast one connection may be called, and how long the books take to show a late write.
+
+    Attributes:
+        calls_per_second: our own pace for one connection.
+        settling_s: after an unclear send, wait so long before a look-up that found nothing is believed.
+    """
+
+    calls_per_second: float
+    settling_s: float
+
+
+class AccountingProvider(Protocol):
+    """One opened set of books: an adapter bound to one connection's token and company."""
+
+    name: str
+    limits: Limits
+
+    async def sync_customer(self, customer: Customer) -> str:
+        """Find or create the customer; return its id in the books. Safe to repeat."""
+        ...
+
+    async def create_invoice(self, invoice: Invoice, *, customer_id: str) -> AccountingInvoice:
+        """Create the invoice (and the items its lines need) once; a repeat returns the first one."""
+        ...
+
+    async def record_payment(self, payment: Payment, *, customer_id: str, invoice_id: str) -> Posted:
+        """Record the payment against the invoice once; a repeat returns the first one."""
+        ...
+
+    def supporting_items(self, document: Document) -> Sequence[Item]:
+        """Objects that must exist before ``document``; QuickBooks needs an item per (service, account), Xero none."""
+        ...
+
+    def prepare(self, document: Document, *, key: str, ids: Mapping[str, str], revision: int = 0) -> PreparedWrite:
+        """Freeze ``document`` into bytes. Pure: same arguments, same bytes.
+
+        Args:
+            document: what to write.
+            key: idempotency key, at most 36 characters of ``[A-Za-z0-9-]``.
+            ids: external id of each step that the document needs.
+            revision: 0 first; for a customer or item the next higher one is the next candidate name.
+        """
+        ...
+
+    async def execute(self, write: PreparedWrite) -> Posted:
+        """Send the frozen bytes under their key; return what the books answered. Never repeats by itself."""
+        ...
+
+    async def look_up(self, write: PreparedWrite) -> Posted | None:
+        """Ask the books whether the write exists, by its reference; None when it does not."""
+        ...
+
+    async def read_company(self) -> Company:
+        """Ask the provider whose books these are and how they are set up."""
+        ...
+
+    async def list_accounts(self) -> list[Account]:
+        """Read the whole chart of accounts, archived ones included."""
+        ...
+
+    async def list_tax_codes(self) -> list[TaxCode]:
+        """Read the tax codes that may stand on a sale."""
+        ...
+
+    async def create_account(self, name: str, account_type: AccountType, *, key: str) -> Account:
+        """Find an account of this name and type or create it; safe to repeat with the same key."""
+        ...
+
+    def document_url(self, kind: DocumentKind, external_id: str) -> str | None:
+        """Where a person opens this document in the books; None where there is no such page."""
+        ...
