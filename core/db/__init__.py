@@ -1,0 +1,1 @@
+"""Storage: engine, sessions, types, models and migrations, on SQLite and PostgreSQL alike."""

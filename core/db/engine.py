@@ -1,0 +1,70 @@
+"""The engine for SQLite and PostgreSQL, with the settings that keep acknowledged rows (N3) and refuse endless waits."""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    # NORMAL may lose the last commits on power loss, and an acknowledged webhook must be a stored one.
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA busy_timeout=5000",
+)
+_POSTGRES_SETTINGS = {
+    "lock_timeout": "5s",
+    "statement_timeout": "15s",
+    "idle_in_transaction_session_timeout": "30s",
+    "application_name": "tieout",
+    "timezone": "UTC",
+}
+
+
+def async_url(database_url: str) -> URL:
+    """Return the URL with our driver; asyncpg knows ``ssl``, not ``sslmode`` (trap 5)."""
+    url = make_url(database_url)
+    if url.drivername.startswith("sqlite"):
+        return url.set(drivername="sqlite+aiosqlite")
+    query = dict(url.query)
+    if "sslmode" in query:
+        query["ssl"] = query.pop("sslmode")
+    return url.set(drivername="postgresql+asyncpg", query=query)
+
+
+def make_engine(database_url: str, *, pool_size: int = 10) -> AsyncEngine:
+    """Create the engine; makes the folder of a SQLite file."""
+    url = async_url(database_url)
+    if url.drivername.startswith("sqlite"):
+        return _sqlite(url)
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=5,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args={"server_settings": _POSTGRES_SETTINGS, "timeout": 5},
+    )
+
+
+def _sqlite(url: URL) -> AsyncEngine:
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_async_engine(url, hide_parameters=True, pool_size=10, max_overflow=5)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _on_connect(dbapi_connection: Any, _record: object) -> None:
+        dbapi_connection.isolation_level = None
+        cursor = dbapi_connection.cursor()
+        for pragma in _PRAGMAS:
+            cursor.execute(pragma)
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    return engine
