@@ -1,8 +1,8 @@
 """Settings: one field for each environment variable, strict in production.
 
 ``render.yaml`` and the table in the README list the same names; ``tests/test_docs.py`` holds the three together. The
-variable of a field is the field's name in capitals. Secrets have no default; production refuses to start without them, or with a
-provider address that is not the provider's own (D2, I3).
+variable of a field is the field's name in capitals. Secrets have no default; production refuses to start without them,
+or with a provider address that is not the provider's own (D2, I3).
 """
 
 import base64

@@ -1,7 +1,7 @@
 """Wake-ups inside one process, fed by the database's own commit.
 
-A signal is only a hint ("something about X changed"); whoever hears it looks at the database. Losing one costs at most the
-sweep interval, never a record.
+A signal is only a hint ("something about X changed"); whoever hears it looks at the database. Losing one costs at most
+the sweep interval, never a record.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class Signals:
         self._queues: dict[str, set[asyncio.Queue[str]]] = defaultdict(set)
 
     def publish(self, channel: str, payload: str) -> None:
-        """Hand ``payload`` to every present subscriber; a full queue drops it, since a hint is already waiting there."""
+        """Hand ``payload`` to every subscriber; a full queue drops it, since hints already wait there."""
         for queue in tuple(self._queues[channel]):
             if not queue.full():
                 queue.put_nowait(payload)

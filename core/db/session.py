@@ -2,14 +2,14 @@
 
 - ``db.tenant(tenant_id)`` reads and ``db.tenant(tenant_id, write=True)`` writes as one tenant: every ORM statement is
   filtered and every new row stamped (T3). A tenant-owned entity in a session without a tenant is an exception.
-- ``db.system()`` crosses tenants. It is for the few places that must: claiming work, routing events, sign-in, key rotation.
-  Each use names its reason.
+- ``db.system()`` crosses tenants. It is for the few places that must: claiming work, routing events, key rotation. Each
+  use names its reason.
 
 Writing sessions on SQLite start with BEGIN IMMEDIATE (trap 4): in the default mode four of five concurrent
 read-then-write transactions lost their update without an error.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
@@ -122,10 +122,9 @@ class Database:
         session = AsyncSession(
             engine, sync_session_class=_ScopedSession, expire_on_commit=False, info={**info, _SIGNALS: pending}
         )
-        async with session:
-            async with session.begin():
-                yield session
-                await self._announce_inside(session, pending)
+        async with session, session.begin():
+            yield session
+            await self._announce_inside(session, pending)
         if self.is_sqlite:
             for channel, payload in pending:
                 self.signals.publish(channel, payload)
@@ -165,6 +164,17 @@ def _is_passing(exc: DBAPIError) -> bool:
     if state in _RETRIED_STATES:
         return True
     return isinstance(exc, OperationalError) and "database is locked" in str(exc.orig)
+
+
+def check_rows(session: AsyncSession, model: type[Any], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse rows of another tenant on their way past the ORM."""
+    if session.info.get(_SYSTEM) or not issubclass(model, TenantOwned):
+        return
+    tenant_id = session.info.get(_TENANT)
+    if tenant_id is None:
+        raise NoTenantError("a tenant-owned row was added without a tenant")
+    if any(row.get("tenant_id") != tenant_id for row in rows):
+        raise ForeignRowError("a row of another tenant was about to be written")
 
 
 def announce(session: AsyncSession, channel: str, payload: str) -> None:

@@ -2,7 +2,7 @@
 
 import enum
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import JSON, BigInteger, Date, DateTime, Dialect, Enum, LargeBinary, MetaData, String, Uuid
@@ -44,7 +44,7 @@ class Base(DeclarativeBase):
     """Every table. Constraint names follow one convention so that migrations can name them."""
 
     metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map = {
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: UTCDateTime,
         date: Date,
         UUID: Uuid,

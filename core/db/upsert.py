@@ -1,4 +1,7 @@
-"""INSERT .. ON CONFLICT for both databases: uniqueness does the deduplication, never look-then-insert."""
+"""INSERT .. ON CONFLICT for both databases: uniqueness does the deduplication, never look-then-insert.
+
+The one module that writes tenant tables below the ORM, so it checks the tenant itself (T4).
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,31 +10,39 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.db.session import check_rows
 from core.db.types import Base
 
 
-def _insert(session: AsyncSession, model: type[Base]) -> Any:
+def _table(model: type[Base]) -> Table:
     table = model.__table__
     if not isinstance(table, Table):
         raise TypeError(f"{model.__name__} is not mapped to a table")
+    return table
+
+
+def _insert(session: AsyncSession, model: type[Base]) -> Any:
     dialect = session.get_bind().dialect.name
-    return (sqlite if dialect == "sqlite" else postgresql).insert(table)
+    return (sqlite if dialect == "sqlite" else postgresql).insert(_table(model))
 
 
-async def insert_missing(session: AsyncSession, model: type[Base], rows: Sequence[dict[str, Any]]) -> int:
-    """Insert rows whose unique keys are free; return how many were."""
+async def insert_missing(session: AsyncSession, model: type[Base], rows: Sequence[dict[str, Any]]) -> list[Any]:
+    """Insert rows whose unique keys are free; return the primary keys of those that were."""
     if not rows:
-        return 0
-    statement = _insert(session, model).values(list(rows)).on_conflict_do_nothing()
-    return int((await session.execute(statement)).rowcount)
+        return []
+    check_rows(session, model, rows)
+    primary = next(iter(_table(model).primary_key.columns))
+    statement = _insert(session, model).values(list(rows)).on_conflict_do_nothing().returning(primary)
+    return list((await session.execute(statement)).scalars())
 
 
 async def upsert(
     session: AsyncSession, model: type[Base], row: dict[str, Any], *, key: Sequence[str], update: Sequence[str]
 ) -> Any:
-    """Insert ``row``, or update the columns named by ``update`` of the row with the same ``key``; return its primary key."""
+    """Insert ``row``, or update the columns in ``update`` of the row with the same ``key``; return the primary key."""
+    check_rows(session, model, [row])
     statement = _insert(session, model).values(**row)
     statement = statement.on_conflict_do_update(
         index_elements=list(key), set_={name: statement.excluded[name] for name in update}
-    ).returning(*model.__table__.primary_key.columns)
-    return (await session.execute(statement)).one()[0]
+    ).returning(next(iter(_table(model).primary_key.columns)))
+    return (await session.execute(statement)).scalar_one()

@@ -1,0 +1,209 @@
+"""The engine's own tables: items (the queue), documents, operations (the ledger of intents) and attempts."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import ForeignKeyConstraint, Index, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.books.documents import DocumentKind
+from core.db.types import Base, TenantOwned
+from core.reasons import Reason
+
+
+class ItemKind(StrEnum):
+    """What an item brings up to date. The first three belong to a Stripe lane, the others to a lane of books."""
+
+    FETCH_PAYMENT = "fetch_payment"
+    FETCH_SERVICE = "fetch_service"
+    CATCH_UP = "catch_up"
+    SALE = "sale"
+    KEEP_ALIVE = "keep_alive"
+
+
+class ItemState(StrEnum):
+    """Where an item stands. ``due_at`` alone decides whether it is worked on."""
+
+    PENDING = "pending"
+    WORKING = "working"
+    DONE = "done"
+    BLOCKED = "blocked"
+    NEEDS_ATTENTION = "needs_attention"
+    IGNORED = "ignored"
+
+
+class SyncItem(TenantOwned, Base):
+    """One business fact to bring up to date, unique by what it is about, never by the event that told of it (F1).
+
+    Attributes:
+        source_id: Stripe's id of the object, ``pi_…``; for an item of our own, its name.
+        wanted, done: grow with every news and every finished pass; an item with ``done < wanted`` has news.
+        plan_version: grows when a refused plan is made anew, so that its key is new as well (F20, F22).
+        due_at: when to work on it next; None when there is nothing to do.
+        tries: counts only failures that repeat would cure; outages, pauses and sign-ins do not count.
+    """
+
+    __tablename__ = "sync_item"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "connection_id", "kind", "source_id"),
+        UniqueConstraint("tenant_id", "id"),
+        ForeignKeyConstraint(
+            ["tenant_id", "connection_id"], ["connection.tenant_id", "connection.id"], ondelete="CASCADE"
+        ),
+        ForeignKeyConstraint(["tenant_id", "payment_id"], ["payment.tenant_id", "payment.id"], ondelete="CASCADE"),
+        Index(
+            "ix_sync_item_due",
+            "connection_id",
+            "due_at",
+            sqlite_where=text("due_at IS NOT NULL"),
+            postgresql_where=text("due_at IS NOT NULL"),
+        ),
+        Index("ix_sync_item_payment", "tenant_id", "payment_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    connection_id: Mapped[UUID]
+    kind: Mapped[ItemKind]
+    source_id: Mapped[str] = mapped_column(String(255))
+    payment_id: Mapped[UUID | None]
+    state: Mapped[ItemState]
+    wanted: Mapped[int] = mapped_column(default=1)
+    done: Mapped[int] = mapped_column(default=0)
+    plan_version: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[datetime | None]
+    tries: Mapped[int] = mapped_column(default=0)
+    reason: Mapped[Reason | None]
+    reason_detail: Mapped[dict[str, Any]]
+    provider_text: Mapped[str | None] = mapped_column(String(300))
+    provider_request_id: Mapped[str | None] = mapped_column(String(255))
+    created_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+
+
+class DocumentState(StrEnum):
+    """Life of a document. ``PLANNED``: frozen, not yet proven to stand in the books."""
+
+    PLANNED = "planned"
+    POSTED = "posted"
+    DROPPED = "dropped"
+
+
+class BooksDocument(TenantOwned, Base):
+    """One document of ours in a set of books, with the lines that explain themselves.
+
+    ``content`` is the frozen document with every line and its why; ``reference`` is its lasting identity in the books.
+    """
+
+    __tablename__ = "books_document"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "item_id", "step", "plan_version"),
+        UniqueConstraint("tenant_id", "id"),
+        ForeignKeyConstraint(["tenant_id", "item_id"], ["sync_item.tenant_id", "sync_item.id"], ondelete="CASCADE"),
+        Index("ix_books_document_reference", "tenant_id", "connection_id", "reference"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    connection_id: Mapped[UUID]
+    item_id: Mapped[UUID]
+    step: Mapped[str] = mapped_column(String(160))
+    kind: Mapped[DocumentKind]
+    plan_version: Mapped[int]
+    state: Mapped[DocumentState]
+    reference: Mapped[str] = mapped_column(String(64))
+    external_id: Mapped[str | None] = mapped_column(String(255))
+    external_number: Mapped[str | None] = mapped_column(String(64))
+    external_version: Mapped[str | None] = mapped_column(String(64))
+    book_date: Mapped[date]
+    total_minor: Mapped[int]
+    currency: Mapped[str] = mapped_column(String(3))
+    content: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    posted_at: Mapped[datetime | None]
+
+
+class OperationState(StrEnum):
+    """Life of one provider write. ``SENT`` without a result is an unknown outcome: look it up first."""
+
+    PLANNED = "planned"
+    SENT = "sent"
+    UNCERTAIN = "uncertain"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+
+
+class Operation(TenantOwned, Base):
+    """One write to the books: the exact bytes, the key and the reference, committed before the first send (N4)."""
+
+    __tablename__ = "operation"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "connection_id", "key"),
+        UniqueConstraint("tenant_id", "id"),
+        ForeignKeyConstraint(["tenant_id", "item_id"], ["sync_item.tenant_id", "sync_item.id"], ondelete="CASCADE"),
+        Index("ix_operation_item", "tenant_id", "item_id", "created_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    connection_id: Mapped[UUID]
+    item_id: Mapped[UUID]
+    step: Mapped[str] = mapped_column(String(160))
+    kind: Mapped[DocumentKind]
+    plan_version: Mapped[int]
+    revision: Mapped[int]
+    key: Mapped[str] = mapped_column(String(64))
+    reference: Mapped[str] = mapped_column(String(500))
+    path: Mapped[str] = mapped_column(String(255))
+    body: Mapped[bytes]
+    body_hash: Mapped[str] = mapped_column(String(64))
+    total_minor: Mapped[int | None]
+    currency: Mapped[str] = mapped_column(String(3))
+    party_id: Mapped[str | None] = mapped_column(String(255))
+    state: Mapped[OperationState]
+    sends: Mapped[int] = mapped_column(default=0)
+    first_sent_at: Mapped[datetime | None]
+    last_sent_at: Mapped[datetime | None]
+    external_id: Mapped[str | None] = mapped_column(String(255))
+    fence: Mapped[int]
+    created_at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]
+
+
+class AttemptOutcome(StrEnum):
+    """How one call ended."""
+
+    CONFIRMED = "confirmed"
+    FOUND = "found"
+    NOT_FOUND = "not_found"
+    NOT_SENT = "not_sent"
+    UNKNOWN = "unknown"
+    RATE_LIMITED = "rate_limited"
+    UNAVAILABLE = "unavailable"
+    ACCESS_EXPIRED = "access_expired"
+    REJECTED = "rejected"
+    DIFFERENT = "different"
+    STOPPED = "stopped"
+    RETRY_ASKED = "retry_asked"
+    IGNORED = "ignored"
+
+
+class Attempt(TenantOwned, Base):
+    """One thing that happened to an item; rows are only added (N10). ``text`` is the provider's, cut at 300."""
+
+    __tablename__ = "attempt"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "item_id"], ["sync_item.tenant_id", "sync_item.id"], ondelete="CASCADE"),
+        Index("ix_attempt_item", "tenant_id", "item_id", "at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    item_id: Mapped[UUID]
+    operation_id: Mapped[UUID | None]
+    step: Mapped[str | None] = mapped_column(String(160))
+    outcome: Mapped[AttemptOutcome]
+    at: Mapped[datetime]
+    http_status: Mapped[int | None]
+    request_id: Mapped[str | None] = mapped_column(String(255))
+    text: Mapped[str | None] = mapped_column(String(300))
+    external_id: Mapped[str | None] = mapped_column(String(255))
+    by_user_id: Mapped[UUID | None]
