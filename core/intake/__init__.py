@@ -1,0 +1,1 @@
+"""What Stripe tells us: events on their way in, facts fetched, access to an account."""
