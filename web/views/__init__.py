@@ -1,0 +1,65 @@
+"""View models: what a handler hands to a template. Frozen, plain, and free of queries.
+
+Times are aware datetimes, amounts integer minor units; the templates' filters write both for the reader.
+"""
+
+from web.views.chart import DayAmounts
+from web.views.connections import ConnectionCard, ConnectionsView, KeyForm
+from web.views.doors import Door, ErrorView, SignInView, SignUpView, StepUpView
+from web.views.mapping import Choice, ChoiceGroup, MappingRow, MappingView, RoleField
+from web.views.payment import (
+    DocumentRow,
+    Fact,
+    PaymentView,
+    Posting,
+    PostingGroup,
+    PostingLine,
+    Problem,
+    TimelineEvent,
+)
+from web.views.payments import Attention, Chip, Pager, PaymentRow, PaymentsView, Period, Summary
+from web.views.shell import HealthLine, Link, NavItem, Notice, Place, Shell, Toast, build_nav
+from web.views.start import FirstDay, StartView, Step
+
+__all__ = [
+    "Attention",
+    "Chip",
+    "Choice",
+    "ChoiceGroup",
+    "ConnectionCard",
+    "ConnectionsView",
+    "DayAmounts",
+    "DocumentRow",
+    "Door",
+    "ErrorView",
+    "Fact",
+    "FirstDay",
+    "HealthLine",
+    "KeyForm",
+    "Link",
+    "MappingRow",
+    "MappingView",
+    "NavItem",
+    "Notice",
+    "Pager",
+    "PaymentRow",
+    "PaymentView",
+    "PaymentsView",
+    "Period",
+    "Place",
+    "Posting",
+    "PostingGroup",
+    "PostingLine",
+    "Problem",
+    "RoleField",
+    "Shell",
+    "SignInView",
+    "SignUpView",
+    "StartView",
+    "Step",
+    "StepUpView",
+    "Summary",
+    "TimelineEvent",
+    "Toast",
+    "build_nav",
+]

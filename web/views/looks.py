@@ -1,0 +1,57 @@
+"""How fixed values look: the six states, health, and the one action that a reason asks for."""
+
+from dataclasses import dataclass
+
+from core.reasons import Action
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """An icon and a word; they always stand together."""
+
+    icon: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionLook:
+    """The button of an action: ``label`` on a page, ``short`` in a table row, ``href`` (None: it is a POST)."""
+
+    label: str
+    short: str
+    href: str | None
+
+
+# The six states of a payment, everywhere the same words.
+STATES: dict[str, Look] = {
+    "waiting": Look("clock", "Waiting"),
+    "syncing": Look("loader-circle", "Syncing"),
+    "synced": Look("circle-check", "Synced"),
+    "needs_attention": Look("triangle-alert", "Needs attention"),
+    "ignored": Look("circle-minus", "Ignored"),
+    "undone": Look("undo-2", "Undone"),
+}
+
+# The state of a connection, on its card and (second word) at the foot of the sidebar.
+CONNECTION_STATES: dict[str, Look] = {
+    "connected": Look("circle-check", "Connected"),
+    "needs_attention": Look("triangle-alert", "Needs reconnecting"),
+    "not_connected": Look("circle-dashed", "Not connected"),
+}
+HEALTH_STATES: dict[str, Look] = {
+    "connected": Look("circle-check", "Connected"),
+    "needs_attention": Look("triangle-alert", "Reconnect"),
+    "not_connected": Look("circle-dashed", "Not connected"),
+}
+
+# NONE is absent on purpose: no button is drawn for it.
+ACTIONS: dict[str, ActionLook] = {
+    Action.RETRY: ActionLook("Retry", "Retry", None),
+    Action.CHOOSE_ACCOUNT: ActionLook("Choose an account", "Choose account", "/mapping#map"),
+    Action.CHOOSE_CLEARING: ActionLook("Choose the clearing account", "Choose account", "/mapping#other-side"),
+    Action.RECONNECT_BOOKS: ActionLook("Reconnect your books", "Reconnect", "/connections#books"),
+    Action.RECONNECT_STRIPE: ActionLook("Reconnect Stripe", "Reconnect", "/connections#stripe"),
+    Action.CONNECT_BOOKS: ActionLook("Connect your books", "Connect books", "/connections#books"),
+    Action.FINISH_SETUP: ActionLook("Finish the set-up", "Finish set-up", "/start"),
+    Action.SEE_LINES: ActionLook("See the lines", "See the lines", "#lines"),
+}
