@@ -99,6 +99,7 @@ class SaleLine:
         tax_minor: tax on this line, same sign as the amount.
         tax_code_id: the provider's id of the mapped tax code; None where the books know no tax.
         tax_rate_ppm: the code's rate in parts per million (8.25 % = 82 500), None where unknown.
+        tax_rate_id: the provider's id of the rate behind the code (``TaxCode.rate_external_id``), None where unknown.
     """
 
     kind: LineKind
@@ -113,6 +114,7 @@ class SaleLine:
     tax_code_name: str | None
     tax_rate_ppm: int | None
     why: Why
+    tax_rate_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,87 @@
+"""The three everyday acts, whole, from the halves that every adapter has. Providers share this and nothing else.
+
+The sync engine does not come through here: it commits each frozen write before it is sent.
+"""
+
+from collections.abc import Mapping
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from core.accounting.port import AccountingInvoice, AccountingProvider, Posted, PreparedWrite
+from core.books.documents import Customer, Document, Invoice, Payment
+from core.books.keys import operation_key
+from core.errors import ProviderRejectedError
+from core.reasons import Reason
+
+MAX_CANDIDATES = 8
+"""More names than any adapter tries; ``prepare`` ends the loop earlier by raising ``NAME_TAKEN``."""
+
+
+def namespace(kind: str, external_id: str) -> UUID:
+    """Return what stands for the connection in keys when only the books themselves are known."""
+    return uuid5(NAMESPACE_URL, f"tieout:{kind}:{external_id}")
+
+
+async def ensure(
+    provider: AccountingProvider, document: Document, *, within: UUID, source_id: str, ids: Mapping[str, str]
+) -> Posted:
+    """Make sure that ``document`` stands in the books once, and return it.
+
+    Looks first, so that a repeat is safe even when the provider has long forgotten the key.
+
+    Raises:
+        ProviderRejectedError: a definite refusal; ``NAME_TAKEN`` when no candidate name is free.
+        ProviderError: as the adapter's halves; after ``OutcomeUnknownError`` simply call again.
+    """
+    for revision in range(MAX_CANDIDATES):
+        key = operation_key(within, source_id, document.step, revision)
+        write = provider.prepare(document, key=key, ids=ids, revision=revision)
+        try:
+            return await provider.look_up(write) or await provider.execute(write)
+        except ProviderRejectedError as refused:
+            if refused.reason not in (Reason.NAME_TAKEN, Reason.NUMBER_TAKEN):
+                raise
+            found = await _ours_after_all(provider, write, refused)
+            if found is not None:
+                return found
+    raise ProviderRejectedError(Reason.NAME_TAKEN, "every candidate name is taken")
+
+
+async def sync_customer(provider: AccountingProvider, customer: Customer, *, within: UUID) -> str:
+    """Find or create the customer; return its id in the books."""
+    posted = await ensure(provider, customer, within=within, source_id=customer.customer_id, ids={})
+    return posted.external_id
+
+
+async def create_invoice(
+    provider: AccountingProvider, invoice: Invoice, *, within: UUID, customer_id: str
+) -> AccountingInvoice:
+    """Create the items that the invoice needs, then the invoice. The caller compares the total that comes back."""
+    ids = {invoice.customer_step: customer_id}
+    for item in provider.supporting_items(invoice):
+        posted = await ensure(provider, item, within=within, source_id=item.service_id, ids={})
+        ids[item.step] = posted.external_id
+    posted = await ensure(provider, invoice, within=within, source_id=invoice.reference, ids=ids)
+    return AccountingInvoice(posted.external_id, posted.number, posted.total_minor or 0, posted.currency or "")
+
+
+async def record_payment(
+    provider: AccountingProvider, payment: Payment, *, within: UUID, customer_id: str, invoice_id: str
+) -> Posted:
+    """Record the payment against the invoice. The caller compares the total that comes back."""
+    ids = {payment.customer_step: customer_id, payment.invoice_step: invoice_id}
+    return await ensure(provider, payment, within=within, source_id=payment.reference, ids=ids)
+
+
+async def _ours_after_all(
+    provider: AccountingProvider, write: PreparedWrite, refused: ProviderRejectedError
+) -> Posted | None:
+    """After "taken", look whether it was taken by ourselves a moment ago; None means: try the next name."""
+    try:
+        found = await provider.look_up(write)
+    except ProviderRejectedError as exc:
+        if exc.reason is Reason.NAME_TAKEN:
+            return None
+        raise
+    if found is None and refused.reason is Reason.NUMBER_TAKEN:
+        raise refused
+    return found
