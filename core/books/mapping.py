@@ -20,7 +20,7 @@ class MappingChoice:
         is_default: whether this is the default row's decision.
     """
 
-    mapping_id: UUID
+    mapping_id: str
     version: int
     set_by: str
     income_account_id: str | None
@@ -35,7 +35,7 @@ class MappingRules:
     choices: Mapping[UUID, MappingChoice]
     default: MappingChoice | None
 
-    def effective(self, service_id: UUID) -> MappingChoice | None:
+    def choose(self, service_id: UUID) -> MappingChoice | None:
         """Return the decision that holds for a service, what it inherits filled in; None: a person must choose.
 
         The default row counts only once it names an account; until then it means "hold and ask me". A service without
