@@ -1,9 +1,96 @@
-"""What every test shares."""
+"""What every test shares: settings, a migrated database of its own, and the promise not to leave this machine."""
 
+import base64
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import msgspec
 import pytest
+
+from core.config import Settings
+from core.db.migrate import upgrade
+from core.db.session import Database
+from core.wiring import Wiring, open_wiring
+from tests.loopback import forbid_the_network
+from tests.postgres import Cluster, NoServerError, running_cluster
+from tests.runtime import VirtualRuntime
+
+forbid_the_network()
+
+BOTH = [pytest.param("sqlite"), pytest.param("postgres", marks=pytest.mark.postgres)]
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """Async tests run on asyncio, the loop of the product."""
     return "asyncio"
+
+
+@pytest.fixture
+def runtime() -> VirtualRuntime:
+    """A clock that stands still until it is told to move."""
+    return VirtualRuntime()
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty SQLite database with every table, made once and copied for each test."""
+    path = tmp_path_factory.mktemp("template") / "tieout.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Development settings with fresh keys. The address is https, so cookies look as in production."""
+    return Settings(
+        app_env="development",
+        app_base_url="https://tieout.test",
+        database_url=f"sqlite:///{tmp_path / 'tieout.db'}",
+        token_keys=f"k1:{base64.b64encode(bytes(range(32))).decode()}",
+        secret_key="a secret of the tests, long enough to be one",
+        stripe_webhook_secrets="whsec_of_the_tests",
+        embedded_worker="no",
+    )
+
+
+@pytest.fixture
+async def wiring(settings: Settings, runtime: VirtualRuntime, migrated_file: Path) -> AsyncIterator[Wiring]:
+    """Everything a process holds, over a fresh SQLite file."""
+    shutil.copyfile(migrated_file, settings.database_url.removeprefix("sqlite:///"))
+    async with open_wiring(settings, runtime=runtime) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL server of this session."""
+    try:
+        with running_cluster() as cluster:
+            yield cluster
+    except NoServerError as exc:
+        pytest.skip(str(exc))
+
+
+@pytest.fixture
+async def postgres_wiring(settings: Settings, runtime: VirtualRuntime, postgres: Cluster) -> AsyncIterator[Wiring]:
+    """Everything a process holds, over a fresh PostgreSQL database."""
+    name = await postgres.new_database()
+    on_postgres = msgspec.structs.replace(settings, database_url=postgres.url(name))
+    async with open_wiring(on_postgres, runtime=runtime) as opened:
+        yield opened
+    await postgres.drop_database(name)
+
+
+@pytest.fixture(params=BOTH)
+def any_wiring(request: pytest.FixtureRequest) -> Wiring:
+    """The same test on SQLite and on PostgreSQL."""
+    found: Wiring = request.getfixturevalue("wiring" if request.param == "sqlite" else "postgres_wiring")
+    return found
+
+
+@pytest.fixture
+def database(any_wiring: Wiring) -> Database:
+    """The database of :func:`any_wiring`."""
+    return any_wiring.db
