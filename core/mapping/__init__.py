@@ -1,0 +1,1 @@
+"""Where each service's income goes: what was decided, what is suggested, and what a decision changes."""
