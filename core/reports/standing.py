@@ -21,14 +21,8 @@ BOOKS_UNKNOWN = "your books"
 class Books:
     """The set of books in use. ``paused_until`` is set while the provider asked us to wait or does not answer."""
 
-    connection_id: UUID
-    kind: str
+    connection: Connection
     display_name: str
-    company: str
-    company_id: str
-    country: str
-    currency: str
-    options: dict[str, str]
     needs_reconnect: bool
     paused_until: datetime | None
     pause_reason: Reason | None
@@ -66,7 +60,7 @@ class Standing:
     def main_currency(self) -> str:
         """The currency whose totals come first: that of the books, else of the Stripe account."""
         if self.books:
-            return self.books.currency
+            return self.books.connection.currency.lower()
         return self.stripe.currency if self.stripe else "usd"
 
 
@@ -101,14 +95,8 @@ async def read_standing(session: AsyncSession, tenant_id: UUID, *, now: datetime
 def _books(connection: Connection, lane: Lane | None, now: datetime) -> Books:
     is_paused = lane is not None and lane.hold_until is not None and lane.hold_until > now
     return Books(
-        connection_id=connection.id,
-        kind=connection.kind,
+        connection=connection,
         display_name=registry.get(connection.kind).display_name,
-        company=connection.external_name,
-        company_id=connection.external_id,
-        country=connection.country,
-        currency=connection.currency,
-        options={str(key): str(value) for key, value in connection.options.items()},
         needs_reconnect=connection.status is ConnectionStatus.NEEDS_RECONNECT,
         paused_until=lane.hold_until if lane is not None and is_paused else None,
         pause_reason=_reason(lane.hold_reason) if lane is not None and is_paused else None,

@@ -64,17 +64,18 @@ class Sums:
 
     def add(self, portion: Portion) -> None:
         """Add one portion."""
-        total = self._of(portion.settled_currency)
+        total = self.of(portion.settled_currency)
         total.gross_minor += portion.gross_minor
         total.fee_minor += portion.fee_minor
         if portion.refunded_minor:
-            self._of(portion.currency).refund_minor += portion.refunded_minor
+            self.of(portion.currency).refund_minor += portion.refunded_minor
 
     def by_currency(self, main: str) -> list[Totals]:
         """Return the totals, those of the ``main`` currency first."""
         return sorted(self._totals.values(), key=lambda total: (total.currency != main, total.currency))
 
-    def _of(self, currency: str) -> Totals:
+    def of(self, currency: str) -> Totals:
+        """Return the totals of one currency, zeros at first."""
         return self._totals.setdefault(currency, Totals(currency))
 
 

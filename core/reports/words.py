@@ -4,13 +4,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from core.db.models import PaymentState
+from core.db.models import AttemptOutcome, PaymentState
 from core.money import MoneyError, to_decimal
 from core.reasons import WORDING, Action, Reason, Wording
 from core.reports.standing import Standing
 
 RETRYABLE = frozenset(reason for reason in Reason if WORDING[reason].action is Action.RETRY)
 """Reasons of stopped payments that a plain retry can cure, as far as we know."""
+
+FAILED = frozenset(
+    {
+        AttemptOutcome.NOT_SENT,
+        AttemptOutcome.UNKNOWN,
+        AttemptOutcome.RATE_LIMITED,
+        AttemptOutcome.UNAVAILABLE,
+        AttemptOutcome.REJECTED,
+        AttemptOutcome.DIFFERENT,
+    }
+)
+"""Outcomes that count as a try that did not get through."""
 
 _SILENT_STATES = (PaymentState.SYNCED, PaymentState.UNDONE)
 _DATE_LENGTH = len("2000-01-01")

@@ -1,0 +1,253 @@
+"""One payment: what is known of it, what stands or will stand in the books, and what happened on the way."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.books.documents import DocumentKind, Invoice
+from core.books.documents import Payment as PaymentDocument
+from core.books.ledger_lines import LedgerLine, ledger_lines
+from core.db.models import (
+    Attempt,
+    BooksDocument,
+    Customer,
+    DocumentState,
+    ItemKind,
+    Payment,
+    PaymentState,
+    Service,
+    StripeEvent,
+    SyncItem,
+    User,
+)
+from core.db.models import PaymentLine as PaymentLineRow
+from core.errors import NotFoundError, StopError
+from core.reports import words
+from core.reports.payments import client_name
+from core.reports.standing import Standing
+from core.reports.timeline import Happening, Try, tell
+from core.sync.preview import preview_sale
+
+MAX_TRIES_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SoldLine:
+    """One part of the payment, as Stripe says it, in the client's currency."""
+
+    service: str
+    service_id: UUID
+    description: str
+    quantity: int
+    amount_minor: int
+    tax_minor: int
+    found_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class InBooks:
+    """A document of ours that stands in the books."""
+
+    kind: DocumentKind
+    number: str
+    external_id: str
+    day: date
+    total_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The debits and credits, in minor units of ``currency``. ``is_posted``: all of them stand in the books."""
+
+    currency: str
+    lines: list[LedgerLine]
+    is_posted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The message of Stripe that told us of the payment."""
+
+    at: datetime
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentDetail:
+    """The whole record. ``tries`` counts calls that were refused or unclear; ``said`` are the provider's own words."""
+
+    payment: Payment
+    client: str
+    email: str | None
+    service: str
+    service_id: UUID | None
+    lines: list[SoldLine]
+    why: words.Why | None
+    can_retry: bool
+    can_ignore: bool
+    ledger: Ledger | None
+    documents: list[InBooks]
+    reference: str | None
+    said: str
+    said_reference: str
+    tries: int
+    last_tried_at: datetime | None
+    seen: Seen | None
+    history: list[Happening]
+
+
+async def payment_detail(session: AsyncSession, payment_id: UUID, *, standing: Standing) -> PaymentDetail:
+    """Read one payment of the session's tenant.
+
+    Raises:
+        NotFoundError: there is none with this id, or it is another tenant's (T6).
+    """
+    payment, customer = await _payment(session, payment_id)
+    lines = await _lines(session, payment_id)
+    item = await _item(session, payment_id, standing)
+    documents = await _documents(session, item) if item else []
+    tries = await _tries(session, item) if item else []
+    posted = [row for row in documents if row.state is DocumentState.POSTED]
+    client, service = (
+        client_name(customer.name, customer.email),
+        ", ".join(dict.fromkeys(line.service for line in lines)),
+    )
+    return PaymentDetail(
+        payment=payment,
+        client=client,
+        email=customer.email,
+        service=service or payment.description[:120],
+        service_id=lines[0].service_id if lines else None,
+        lines=lines,
+        why=words.explain(
+            standing,
+            state=payment.state,
+            reason=payment.reason,
+            detail=payment.reason_detail,
+            next_try_at=payment.next_try_at,
+            client=client,
+            service=lines[0].service if lines else "",
+        ),
+        can_retry=words.can_retry(payment.state, payment.reason),
+        can_ignore=words.can_ignore(payment.state) and not posted,
+        ledger=await _ledger(session, payment, documents),
+        documents=[_in_books(row) for row in posted],
+        reference=documents[0].reference if documents else None,
+        said=(item.provider_text or "") if item else "",
+        said_reference=(item.provider_request_id or "") if item else "",
+        tries=sum(one.outcome in words.FAILED for one in tries),
+        last_tried_at=max((one.at for one in tries if one.outcome in words.FAILED), default=None),
+        seen=await _seen(session, payment),
+        history=tell(tries, books=standing.books_name),
+    )
+
+
+async def _payment(session: AsyncSession, payment_id: UUID) -> tuple[Payment, Customer]:
+    statement = (
+        select(Payment, Customer).join(Customer, Customer.id == Payment.customer_id).where(Payment.id == payment_id)
+    )
+    found = (await session.execute(statement)).one_or_none()
+    if found is None:
+        raise NotFoundError("no such payment")
+    return found[0], found[1]
+
+
+async def _lines(session: AsyncSession, payment_id: UUID) -> list[SoldLine]:
+    statement = (
+        select(PaymentLineRow, Service.name)
+        .join(Service, Service.id == PaymentLineRow.service_id)
+        .where(PaymentLineRow.payment_id == payment_id)
+        .order_by(PaymentLineRow.position)
+    )
+    return [
+        SoldLine(name, row.service_id, row.description, row.quantity, row.amount_minor, row.tax_minor, row.found_by)
+        for row, name in (await session.execute(statement)).all()
+    ]
+
+
+async def _item(session: AsyncSession, payment_id: UUID, standing: Standing) -> SyncItem | None:
+    """Return the sale's item in the present books; in earlier books when there are no other."""
+    statement = (
+        select(SyncItem)
+        .where(SyncItem.payment_id == payment_id, SyncItem.kind == ItemKind.SALE)
+        .order_by(SyncItem.created_at.desc())
+    )
+    items = (await session.execute(statement)).scalars().all()
+    present = standing.books.connection.id if standing.books else None
+    return next((item for item in items if item.connection_id == present), items[0] if items else None)
+
+
+async def _documents(session: AsyncSession, item: SyncItem) -> list[BooksDocument]:
+    """Return the documents of the newest plan, invoice first."""
+    statement = (
+        select(BooksDocument)
+        .where(BooksDocument.item_id == item.id, BooksDocument.state != DocumentState.DROPPED)
+        .order_by(BooksDocument.plan_version.desc(), BooksDocument.step)
+    )
+    rows = (await session.execute(statement)).scalars().all()
+    return [row for row in rows if row.plan_version == rows[0].plan_version]
+
+
+async def _tries(session: AsyncSession, item: SyncItem) -> list[Try]:
+    statement = (
+        select(Attempt, User.name, User.email)
+        .outerjoin(User, User.id == Attempt.by_user_id)
+        .where(Attempt.item_id == item.id)
+        .order_by(Attempt.at.desc())
+        .limit(MAX_TRIES_SHOWN)
+    )
+    return [
+        Try(row.outcome, row.step, row.at, row.text, name or email)
+        for row, name, email in (await session.execute(statement)).all()
+    ]
+
+
+async def _seen(session: AsyncSession, payment: Payment) -> Seen | None:
+    """Find the first message about the payment. The inbox is no tenant's table, so the tenant is asked for by name."""
+    statement = (
+        select(StripeEvent.received_at, StripeEvent.type)
+        .where(StripeEvent.object_id == payment.source_id, StripeEvent.tenant_id == payment.tenant_id)
+        .order_by(StripeEvent.received_at)
+        .limit(1)
+    )
+    found = (await session.execute(statement)).one_or_none()
+    return Seen(*found) if found else None
+
+
+async def _ledger(session: AsyncSession, payment: Payment, documents: list[BooksDocument]) -> Ledger | None:
+    """Return the frozen lines, or those that a plan made now would freeze; None where there can be none yet."""
+    frozen = [found for found in map(_thaw, documents) if found is not None]
+    if not frozen and payment.state in (PaymentState.IGNORED, PaymentState.UNDONE):
+        return None
+    if not frozen:
+        planned = await preview_sale(session, payment.id)
+        if isinstance(planned, StopError):
+            return None
+        frozen = list(planned)
+    return Ledger(
+        currency=frozen[0].currency,
+        lines=[line for document in frozen for line in ledger_lines(document)],
+        is_posted=bool(documents) and all(row.state is DocumentState.POSTED for row in documents),
+    )
+
+
+def _thaw(row: BooksDocument) -> Invoice | PaymentDocument | None:
+    if row.kind is DocumentKind.INVOICE:
+        return msgspec.convert(row.content, Invoice)
+    return msgspec.convert(row.content, PaymentDocument) if row.kind is DocumentKind.PAYMENT else None
+
+
+def _in_books(row: BooksDocument) -> InBooks:
+    return InBooks(
+        kind=row.kind,
+        number=row.external_number or row.reference,
+        external_id=row.external_id or "",
+        day=row.book_date,
+        total_minor=row.total_minor,
+        currency=row.currency,
+    )
