@@ -134,7 +134,10 @@ class OperationState(StrEnum):
 
 
 class Operation(TenantOwned, Base):
-    """One write to the books: the exact bytes, the key and the reference, committed before the first send (N4)."""
+    """One write to the books: the exact bytes, the key and the reference, committed before the first send (N4).
+
+    ``was_answered`` tells the two kinds of doubt apart: no answer at all, or an answer (5xx, junk) that settles nothing.
+    """
 
     __tablename__ = "operation"
     __table_args__ = (
@@ -161,6 +164,7 @@ class Operation(TenantOwned, Base):
     party_id: Mapped[str | None] = mapped_column(String(255))
     state: Mapped[OperationState]
     sends: Mapped[int] = mapped_column(default=0)
+    was_answered: Mapped[bool] = mapped_column(default=False)
     first_sent_at: Mapped[datetime | None]
     last_sent_at: Mapped[datetime | None]
     external_id: Mapped[str | None] = mapped_column(String(255))

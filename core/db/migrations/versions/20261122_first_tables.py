@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql
 
 import core.db.types
 
-revision: str = "3ecaed21a1aa"
+revision: str = "aee90eddb979"
 down_revision: str | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
@@ -834,6 +834,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("sends", sa.BigInteger(), nullable=False),
+        sa.Column("was_answered", sa.Boolean(), nullable=False),
         sa.Column("first_sent_at", core.db.types.UTCDateTime(), nullable=True),
         sa.Column("last_sent_at", core.db.types.UTCDateTime(), nullable=True),
         sa.Column("external_id", sa.String(length=255), nullable=True),

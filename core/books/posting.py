@@ -1,0 +1,288 @@
+"""Facts + mapping + books -> documents, as a pure function. Same input, same documents, to the byte.
+
+A sale becomes an invoice of what the client paid, gross, and a payment that brings it to the Stripe clearing account.
+Nothing here rounds by accident: where an amount must be spread, :func:`rescale` gives every cent away.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from uuid import UUID
+
+from core.books.documents import Customer, Invoice, LineKind, Payment, SaleLine, Why
+from core.books.mapping import MappingChoice, MappingRules
+from core.errors import StopError
+from core.money import MoneyError, to_decimal
+from core.reasons import Reason
+
+TAX_TOLERANCE_MINOR = 1
+"""A rate check per line may be off by one minor unit: Stripe rounds each line, the books each rate."""
+
+_PPM = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class FactLine:
+    """One part of a payment as Stripe says it. Amounts in minor units of the payment's currency, net of tax."""
+
+    kind: LineKind
+    service_id: UUID
+    service_name: str
+    description: str
+    amount_minor: int
+    tax_minor: int
+    has_tax: bool
+    stripe_field: str
+    found_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaleFacts:
+    """One succeeded payment. Settled amounts are None until Stripe has made the balance transaction."""
+
+    source_id: str
+    stripe_charge_id: str | None
+    stripe_balance_transaction_id: str | None
+    amount_minor: int
+    currency: str
+    settled_minor: int | None
+    settled_currency: str | None
+    book_date: date
+    customer: Customer
+    lines: tuple[FactLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BookAccount:
+    """An account of the books as the planner needs it."""
+
+    external_id: str
+    name: str
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BookTaxCode:
+    """A tax code of the books as the planner needs it; ``rate_ppm`` None where only the books know the rate."""
+
+    external_id: str
+    name: str
+    rate_ppm: int | None
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BooksProfile:
+    """The connected books: name for people, home currency, accounts, tax codes, and who plays which role."""
+
+    name: str
+    home_currency: str
+    accounts: Mapping[str, BookAccount]
+    tax_codes: Mapping[str, BookTaxCode]
+    clearing_account_id: str | None
+    clearing_set_by: str = ""
+    clearing_version: int = 0
+
+
+def plan_sale(facts: SaleFacts, rules: MappingRules, books: BooksProfile, *, reference: str) -> tuple[Invoice, Payment]:
+    """Build the invoice and the payment of one sale.
+
+    Args:
+        facts: what Stripe says; its lines must add up to ``amount_minor``.
+        rules: the mapping in force.
+        books: the connected books.
+        reference: lasting identity of both documents.
+
+    Raises:
+        StopError: with the reason why nothing can be posted yet.
+    """
+    _check_sum(facts.lines, facts.amount_minor)
+    amount, lines, memo = _in_home_currency(facts, books)
+    if books.clearing_account_id is None:
+        raise StopError(Reason.CLEARING_NOT_CHOSEN)
+    clearing = _active_account(books, books.clearing_account_id)
+    sale_lines = tuple(_sale_line(line, rules, books) for line in lines)
+    invoice = Invoice(
+        reference=reference,
+        customer_step=facts.customer.step,
+        date=facts.book_date,
+        currency=books.home_currency,
+        lines=sale_lines,
+        memo=memo,
+    )
+    payment = Payment(
+        reference=reference,
+        customer_step=facts.customer.step,
+        invoice_step=invoice.step,
+        date=facts.book_date,
+        currency=books.home_currency,
+        amount_minor=amount,
+        clearing_account_id=clearing.external_id,
+        clearing_account_name=clearing.name,
+        memo=memo,
+        why=Why(
+            stripe_field="charge.amount" if amount == facts.amount_minor else "balance_transaction.amount",
+            arithmetic=_arithmetic(facts, amount, books.home_currency),
+            rule="Stripe clearing account",
+            mapping_version=books.clearing_version or None,
+            set_by=books.clearing_set_by or None,
+        ),
+    )
+    if invoice.total_minor != amount:
+        raise _sum_error(invoice.total_minor, amount, books.home_currency)
+    return invoice, payment
+
+
+def _check_sum(lines: tuple[FactLine, ...], amount_minor: int, currency: str = "") -> None:
+    found = sum(line.amount_minor + line.tax_minor for line in lines)
+    if found != amount_minor:
+        raise _sum_error(found, amount_minor, currency)
+
+
+def _sum_error(found: int, expected: int, currency: str) -> StopError:
+    return StopError(
+        Reason.LINES_DO_NOT_ADD_UP,
+        {"found_minor": found, "expected_minor": expected, "currency": currency},
+    )
+
+
+def _in_home_currency(facts: SaleFacts, books: BooksProfile) -> tuple[int, tuple[FactLine, ...], str]:
+    """Return amount, lines and memo in the books' currency: what Stripe settled, if the client paid in another."""
+    memo = _memo(facts)
+    settled, currency = facts.settled_minor, facts.settled_currency
+    if settled is not None and currency != books.home_currency:
+        raise StopError(
+            Reason.CURRENCY_NOT_ENABLED,
+            {"currency": (currency or "").upper(), "home_currency": books.home_currency.upper()},
+        )
+    if facts.currency == books.home_currency:
+        return facts.amount_minor, facts.lines, memo
+    if settled is None:
+        raise StopError(Reason.SETTLEMENT_PENDING, {"currency": facts.currency.upper()})
+    paid = f"{to_decimal(facts.amount_minor, facts.currency)} {facts.currency.upper()}"
+    return settled, _scaled(facts.lines, settled), f"{memo} | client paid {paid}"
+
+
+def _scaled(lines: tuple[FactLine, ...], total_minor: int) -> tuple[FactLine, ...]:
+    """Spread the settled amount over net and tax of every line, in their proportion, without losing a cent."""
+    shares = rescale(total_minor, [part for line in lines for part in (line.amount_minor, line.tax_minor)])
+    return tuple(replace(line, amount_minor=shares[2 * i], tax_minor=shares[2 * i + 1]) for i, line in enumerate(lines))
+
+
+def rescale(total_minor: int, parts: Sequence[int]) -> list[int]:
+    """Return ``parts`` in the same proportion, adding up to ``total_minor``; parts may be negative (discounts).
+
+    Running totals are rounded half up and subtracted from one another, so no cent is lost and each part is off by less
+    than one minor unit.
+
+    Raises:
+        MoneyError: if the parts add up to nothing while something is to be spread.
+    """
+    whole = sum(parts)
+    if whole <= 0:
+        raise MoneyError("nothing to spread the amount by")
+    shares, running, given = [], 0, 0
+    for part in parts:
+        running += part
+        reached = (2 * total_minor * running + whole) // (2 * whole)
+        shares.append(reached - given)
+        given = reached
+    return shares
+
+
+def _sale_line(line: FactLine, rules: MappingRules, books: BooksProfile) -> SaleLine:
+    choice = rules.choose(line.service_id)
+    if choice is None or choice.income_account_id is None:
+        raise StopError(Reason.SERVICE_NOT_MAPPED, {"service": line.service_name, "service_id": str(line.service_id)})
+    account = _active_account(books, choice.income_account_id, service=line.service_name)
+    code = _tax_code(books, choice, line)
+    net, tax = line.amount_minor, line.tax_minor
+    arithmetic = f"{net} + {tax} tax" if tax else f"{net}"
+    if not line.has_tax and code is not None and code.rate_ppm:
+        # Stripe knows nothing of tax here, so the price is gross and the mapped code says how much of it is tax.
+        tax = included_tax(net, code.rate_ppm)
+        arithmetic = f"{net} × {code.rate_ppm} / ({_PPM} + {code.rate_ppm}) = {tax} tax inside"
+        net -= tax
+    elif code is not None and code.rate_ppm is not None:
+        _check_rate(net, tax, code, line.service_name)
+    return SaleLine(
+        kind=line.kind,
+        service_id=str(line.service_id),
+        service_name=line.service_name,
+        description=line.description,
+        amount_minor=net,
+        tax_minor=tax,
+        income_account_id=account.external_id,
+        income_account_name=account.name,
+        tax_code_id=code.external_id if code else None,
+        tax_code_name=code.name if code else None,
+        tax_rate_ppm=code.rate_ppm if code else None,
+        why=Why(
+            stripe_field=line.stripe_field,
+            arithmetic=arithmetic,
+            rule=f"{line.found_by}; {'default mapping' if choice.is_default else 'mapping of this service'}",
+            mapping_id=choice.mapping_id,
+            mapping_version=choice.version,
+            set_by=choice.set_by,
+        ),
+    )
+
+
+def _active_account(books: BooksProfile, account_id: str, *, service: str | None = None) -> BookAccount:
+    account = books.accounts.get(account_id)
+    if account is None or not account.is_active:
+        detail = {"account": f"“{account.name}”" if account else "The chosen account", "service": service or ""}
+        raise StopError(Reason.ACCOUNT_INACTIVE, detail)
+    return account
+
+
+def _tax_code(books: BooksProfile, choice: MappingChoice, line: FactLine) -> BookTaxCode | None:
+    if choice.tax_code_id is None:
+        return None
+    code = books.tax_codes.get(choice.tax_code_id)
+    if code is None or not code.is_active:
+        raise StopError(
+            Reason.TAX_CODE_MISFIT,
+            {"charged": f"{line.tax_minor}", "tax_code": code.name if code else "The chosen tax code"},
+        )
+    return code
+
+
+def included_tax(gross_minor: int, rate_ppm: int) -> int:
+    """Return the tax inside a gross price, half a minor unit rounded away from zero, as tax offices do."""
+    numerator, denominator = abs(gross_minor) * rate_ppm, _PPM + rate_ppm
+    tax = (2 * numerator + denominator) // (2 * denominator)
+    return tax if gross_minor >= 0 else -tax
+
+
+def _check_rate(net_minor: int, tax_minor: int, code: BookTaxCode, service: str) -> None:
+    expected = net_minor * (code.rate_ppm or 0)
+    if abs(tax_minor * _PPM - expected) > TAX_TOLERANCE_MINOR * _PPM:
+        raise StopError(
+            Reason.TAX_CODE_MISFIT,
+            {
+                "charged": f"{percent(tax_minor, net_minor)}",
+                "tax_code": code.name,
+                "service": service,
+            },
+        )
+
+
+def percent(tax_minor: int, net_minor: int) -> str:
+    """Say a rate for people: 8.25 %."""
+    if not net_minor:
+        return "no tax"
+    hundredths = (2 * tax_minor * 10_000 + net_minor) // (2 * net_minor)
+    whole, rest = divmod(hundredths, 100)
+    return f"{whole}.{rest:02d} %"
+
+
+def _memo(facts: SaleFacts) -> str:
+    parts = [facts.source_id, facts.stripe_charge_id if facts.stripe_charge_id != facts.source_id else None]
+    return "Stripe " + " ".join(part for part in parts if part) + " | Tieout"
+
+
+def _arithmetic(facts: SaleFacts, amount: int, currency: str) -> str:
+    if facts.currency == currency:
+        return f"{amount}"
+    return f"{facts.amount_minor} {facts.currency} settled as {amount} {currency}"

@@ -1,0 +1,145 @@
+"""Fetching the state of one payment from Stripe: at most four reads, everything as plain dictionaries."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import stripe as stripe_lib
+
+from core.errors import NotFoundError, ReconnectRequiredError
+from core.intake.facts import PaymentFacts, Sources, payment_facts
+from core.intake.handlers.registry import id_of
+from core.intake.stripe_client import stripe_errors
+
+MAX_PAGES = 20
+_EXPAND_INTENT = ["latest_charge.balance_transaction", "customer", "amount_details.line_items"]
+
+
+class StripeReader:
+    """Reads one tenant's Stripe account.
+
+    Args:
+        client: acts with the tenant's own token.
+    """
+
+    def __init__(self, client: stripe_lib.StripeClient) -> None:
+        self._client = client
+
+    async def payment(self, source_id: str) -> PaymentFacts | None:
+        """Return the facts of a payment, or None while it has not succeeded.
+
+        Raises:
+            NotFoundError: Stripe has no such object. Provider errors as they come.
+        """
+        if source_id.startswith("pi_"):
+            return await self._by_intent(source_id)
+        charge = await self._get(f"/v1/charges/{source_id}", expand=["balance_transaction", "customer"])
+        if charge.get("status") != "succeeded":
+            return None
+        return payment_facts(Sources(intent=None, charge=charge, customer=_expanded(charge.get("customer"))))
+
+    async def _by_intent(self, intent_id: str) -> PaymentFacts | None:
+        intent = await self._get(f"/v1/payment_intents/{intent_id}", expand=_EXPAND_INTENT)
+        charge = intent.get("latest_charge")
+        if intent.get("status") != "succeeded" or not isinstance(charge, dict):
+            return None
+        customer = _expanded(intent.get("customer"))
+        session = await self._session(intent_id)
+        if session is not None:
+            items = await self._session_items(session)
+            return payment_facts(Sources(intent, charge, session=session, session_items=items, customer=customer))
+        paid = await self._invoice_payment(intent_id)
+        if paid is None:
+            return payment_facts(Sources(intent, charge, customer=customer))
+        invoice = paid.get("invoice")
+        lines = await self._invoice_lines(invoice) if isinstance(invoice, dict) else ()
+        return payment_facts(
+            Sources(
+                intent,
+                charge,
+                invoice=invoice if isinstance(invoice, dict) else None,
+                invoice_lines=lines,
+                invoice_paid_minor=paid.get("amount_paid"),
+                customer=customer,
+            )
+        )
+
+    async def _session(self, intent_id: str) -> dict[str, Any] | None:
+        found = await self._optional(
+            "/v1/checkout/sessions", payment_intent=intent_id, limit=1, expand=["data.line_items"]
+        )
+        return found[0] if found else None
+
+    async def _session_items(self, session: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+        items = session.get("line_items")
+        if not isinstance(items, dict):
+            return ()
+        if not items.get("has_more"):
+            return tuple(items.get("data") or ())
+        return tuple([item async for item in self._pages(f"/v1/checkout/sessions/{session['id']}/line_items")])
+
+    async def _invoice_payment(self, intent_id: str) -> dict[str, Any] | None:
+        found = await self._optional(
+            "/v1/invoice_payments",
+            payment={"type": "payment_intent", "payment_intent": intent_id},
+            limit=1,
+            expand=["data.invoice"],
+        )
+        return found[0] if found else None
+
+    async def _invoice_lines(self, invoice: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+        lines = invoice.get("lines")
+        if not isinstance(lines, dict):
+            return ()
+        if not lines.get("has_more"):
+            return tuple(lines.get("data") or ())
+        return tuple([line async for line in self._pages(f"/v1/invoices/{invoice['id']}/lines")])
+
+    async def _optional(self, path: str, **params: Any) -> list[dict[str, Any]]:
+        """Read a list that a restricted key may not open: then the payment's own words must do."""
+        try:
+            page = await self._get(path, **params)
+        except (ReconnectRequiredError, NotFoundError):
+            return []
+        return [row for row in page.get("data") or () if isinstance(row, dict)]
+
+    async def product(self, product_id: str) -> dict[str, Any]:
+        """Return a product with its default price."""
+        return await self._get(f"/v1/products/{product_id}", expand=["default_price"])
+
+    async def products(self) -> list[dict[str, Any]]:
+        """Return every active product, at most 2,000."""
+        pages = self._pages("/v1/products", active=True, expand=["data.default_price"])
+        return [product async for product in pages]
+
+    async def account(self) -> dict[str, Any]:
+        """Return the connected account itself: the cheapest proof that access holds."""
+        return await self._get("/v1/account")
+
+    async def events_since(self, created_gte: int, types: list[str]) -> AsyncIterator[dict[str, Any]]:
+        """Yield the account's events from ``created_gte`` (Unix seconds) on; Stripe keeps 30 days of them."""
+        for start in range(0, len(types), 20):
+            params = {"created": {"gte": created_gte}, "types": types[start : start + 20]}
+            async for event in self._pages("/v1/events", **params):
+                yield event
+
+    async def _pages(self, path: str, **params: Any) -> AsyncIterator[dict[str, Any]]:
+        after: str | None = None
+        for _ in range(MAX_PAGES):
+            cursor = {"starting_after": after} if after else {}
+            page = await self._get(path, limit=100, **params, **cursor)
+            rows = [row for row in page.get("data") or () if isinstance(row, dict)]
+            for row in rows:
+                yield row
+            after = id_of(rows[-1]) if rows else None
+            if not page.get("has_more") or after is None:
+                return
+
+    async def _get(self, path: str, **params: Any) -> dict[str, Any]:
+        with stripe_errors():
+            response = await self._client.raw_request_async("get", path, **params)
+        data: dict[str, Any] = response.data
+        return data
+
+
+def _expanded(value: Any) -> Mapping[str, Any] | None:
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,1 @@
+"""The engine: ties stored facts, the mapping and the books together, exactly once."""

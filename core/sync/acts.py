@@ -1,0 +1,232 @@
+"""What a person may do to a payment: retry, retry all, ignore; and what a changed mapping sets going again."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.db.models import (
+    Attempt,
+    AttemptOutcome,
+    BooksDocument,
+    BooksLink,
+    DocumentState,
+    ItemKind,
+    ItemState,
+    Operation,
+    OperationState,
+    Payment,
+    PaymentLine,
+    PaymentState,
+    SyncItem,
+)
+from core.db.session import announce
+from core.errors import NotFoundError
+from core.live import touch
+from core.reasons import WORDING, Action, Reason
+from core.signals import WORK
+from core.sync.items import mirror, offer_sale, reopen
+
+_STOPPED = (ItemState.NEEDS_ATTENTION, ItemState.IGNORED)
+_MAPPING_REASONS = frozenset(
+    {Reason.SERVICE_NOT_MAPPED, Reason.CLEARING_NOT_CHOSEN, Reason.ACCOUNT_INACTIVE, Reason.TAX_CODE_MISFIT}
+)
+_RELINK = frozenset({Reason.CUSTOMER_INACTIVE, Reason.REFUSED, Reason.NAME_TAKEN, Reason.ACCOUNT_INACTIVE})
+"""Reasons after which the customer and items are looked up by name again: a person may have merged or renamed them."""
+
+RETRY_ALL_LIMIT = 500
+
+
+async def retry_payment(session: AsyncSession, payment_id: UUID, *, by_user_id: UUID, now: datetime) -> bool:
+    """Put a stopped or waiting payment back to work. Clicking again while it is being worked on changes nothing (F24).
+
+    Returns:
+        Whether anything changed.
+
+    Raises:
+        NotFoundError: no such payment of this tenant.
+    """
+    payment = await _payment(session, payment_id)
+    item = await _sale_item(session, payment)
+    if item is None:
+        return await _offer_again(session, payment, now)
+    if item.state is ItemState.PENDING and item.due_at is not None and item.due_at > now:
+        item.due_at = now
+    elif item.state in _STOPPED:
+        await _plan_anew(session, item)
+        reopen(item, now=now)
+        mirror(payment, PaymentState.WAITING, item)
+    else:
+        return False
+    session.add(
+        Attempt(
+            tenant_id=item.tenant_id,
+            item_id=item.id,
+            outcome=AttemptOutcome.RETRY_ASKED,
+            at=now,
+            by_user_id=by_user_id,
+        )
+    )
+    announce(session, WORK, str(item.connection_id))
+    await touch(session, payment.tenant_id)
+    return True
+
+
+async def retry_all(session: AsyncSession, *, by_user_id: UUID, now: datetime) -> int:
+    """Retry every payment that a retry can help; return how many."""
+    can_help = [reason for reason, wording in WORDING.items() if wording.action in (Action.RETRY, Action.SEE_LINES)]
+    statement = (
+        select(Payment.id)
+        .where(
+            Payment.state == PaymentState.NEEDS_ATTENTION,
+            Payment.reason.in_([r for r in can_help if r is not Reason.IGNORED_BY_PERSON]),
+        )
+        .order_by(Payment.paid_at)
+        .limit(RETRY_ALL_LIMIT)
+    )
+    count = 0
+    for payment_id in (await session.execute(statement)).scalars().all():
+        count += await retry_payment(session, payment_id, by_user_id=by_user_id, now=now)
+    return count
+
+
+async def ignore_payment(session: AsyncSession, payment_id: UUID, *, why: str, by_user_id: UUID, now: datetime) -> bool:
+    """Leave a payment out of the books. Refused (False) once something of it may stand there, or while it is worked on.
+
+    Raises:
+        NotFoundError: no such payment of this tenant.
+    """
+    payment = await _payment(session, payment_id)
+    item = await _sale_item(session, payment)
+    if item is not None:
+        if item.state in (ItemState.DONE, ItemState.WORKING, ItemState.IGNORED) or await _may_stand(session, item):
+            return False
+        item.state, item.due_at = ItemState.IGNORED, None
+        item.reason, item.reason_detail = Reason.IGNORED_BY_PERSON, {"why": why}
+        item.changed_at = now
+        session.add(
+            Attempt(
+                tenant_id=item.tenant_id,
+                item_id=item.id,
+                outcome=AttemptOutcome.IGNORED,
+                at=now,
+                text=why[:300],
+                by_user_id=by_user_id,
+            )
+        )
+    elif payment.state is PaymentState.IGNORED:
+        return False
+    payment.state, payment.reason, payment.reason_detail = PaymentState.IGNORED, Reason.IGNORED_BY_PERSON, {"why": why}
+    payment.next_try_at = None
+    await touch(session, payment.tenant_id)
+    return True
+
+
+async def reopen_for_mapping(
+    session: AsyncSession, *, connection_id: UUID, service_id: UUID | None, now: datetime
+) -> int:
+    """Let payments go on that a mapping stopped; ``service_id`` None means all of them. Return how many."""
+    statement = select(SyncItem).where(
+        SyncItem.connection_id == connection_id,
+        SyncItem.kind == ItemKind.SALE,
+        SyncItem.state == ItemState.NEEDS_ATTENTION,
+        SyncItem.reason.in_(_MAPPING_REASONS),
+    )
+    if service_id is not None:
+        selling = select(PaymentLine.payment_id).where(PaymentLine.service_id == service_id)
+        statement = statement.where(SyncItem.payment_id.in_(selling))
+    items = (await session.execute(statement)).scalars().all()
+    for item in items:
+        await _plan_anew(session, item)
+        reopen(item, now=now)
+        if item.payment_id is not None:
+            mirror(await session.get_one(Payment, item.payment_id), PaymentState.WAITING, item)
+    if items:
+        announce(session, WORK, str(connection_id))
+        await touch(session, items[0].tenant_id)
+    return len(items)
+
+
+async def _payment(session: AsyncSession, payment_id: UUID) -> Payment:
+    payment = (await session.execute(select(Payment).where(Payment.id == payment_id))).scalar_one_or_none()
+    if payment is None:
+        raise NotFoundError("no such payment")
+    return payment
+
+
+async def _sale_item(session: AsyncSession, payment: Payment) -> SyncItem | None:
+    """Return the newest sale item of a payment, locked so that two clicks cannot both act."""
+    statement = (
+        select(SyncItem)
+        .where(SyncItem.payment_id == payment.id, SyncItem.kind == ItemKind.SALE)
+        .order_by(SyncItem.created_at.desc())
+        .limit(1)
+        .with_for_update()
+    )
+    return (await session.execute(statement)).scalar_one_or_none()
+
+
+async def _offer_again(session: AsyncSession, payment: Payment, now: datetime) -> bool:
+    before = payment.reason
+    if payment.reason is Reason.IGNORED_BY_PERSON:
+        payment.state, payment.reason = PaymentState.WAITING, None
+    await offer_sale(session, payment, now=now)
+    await touch(session, payment.tenant_id)
+    return payment.reason is not before
+
+
+async def _may_stand(session: AsyncSession, item: SyncItem) -> bool:
+    """Whether a document of this item is in the books, or may be."""
+    statement = (
+        select(Operation.id)
+        .where(
+            Operation.item_id == item.id,
+            Operation.total_minor.is_not(None),
+            Operation.state.in_((OperationState.SENT, OperationState.UNCERTAIN, OperationState.CONFIRMED)),
+        )
+        .limit(1)
+    )
+    return (await session.execute(statement)).first() is not None
+
+
+async def _plan_anew(session: AsyncSession, item: SyncItem) -> None:
+    """Drop frozen documents that were definitely refused or never sent; keep every one that stands or may stand."""
+    if item.reason in _RELINK:
+        await _forget_links(session, item)
+    planned = select(BooksDocument).where(
+        BooksDocument.item_id == item.id, BooksDocument.state == DocumentState.PLANNED
+    )
+    dropped = False
+    for row in (await session.execute(planned)).scalars().all():
+        in_doubt = (
+            select(Operation.id)
+            .where(
+                Operation.item_id == item.id,
+                Operation.step == row.step,
+                Operation.plan_version == row.plan_version,
+                Operation.state.in_((OperationState.SENT, OperationState.UNCERTAIN)),
+            )
+            .limit(1)
+        )
+        if (await session.execute(in_doubt)).first() is None:
+            row.state = DocumentState.DROPPED
+            dropped = True
+    if dropped:
+        item.plan_version += 1
+
+
+async def _forget_links(session: AsyncSession, item: SyncItem) -> None:
+    payment = await session.get_one(Payment, item.payment_id)
+    await session.execute(
+        delete(BooksLink).where(
+            BooksLink.connection_id == item.connection_id, BooksLink.step == f"customer:{payment.customer_id}"
+        )
+    )
+    services = select(PaymentLine.service_id).where(PaymentLine.payment_id == payment.id)
+    for service_id in (await session.execute(services)).scalars().all():
+        await session.execute(
+            delete(BooksLink).where(
+                BooksLink.connection_id == item.connection_id, BooksLink.step.startswith(f"item:{service_id}:")
+            )
+        )

@@ -1,0 +1,207 @@
+"""Work of a Stripe lane: bring payments, services, missed events and the access itself up to date."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.db.models import Attempt, AttemptOutcome, Connection, ItemKind, ItemState, StripeEvent, SyncItem
+from core.db.upsert import insert_missing
+from core.errors import (
+    AccessExpiredError,
+    NotFoundError,
+    ProviderError,
+    RateLimitedError,
+    ReconnectRequiredError,
+)
+from core.intake.handlers.registry import subscribed_events
+from core.intake.reader import StripeReader
+from core.intake.store import store_payment, store_product
+from core.intake.stripe_client import make_stripe
+from core.intake.webhook import PLATFORM, row_of
+from core.live import touch
+from core.reasons import Reason
+from core.sync import ladder, lanes
+from core.sync.items import offer_sale
+from core.sync.lane_work import LaneWork
+
+CALLS_PER_SECOND = 10.0
+CATCH_UP_EVERY = timedelta(hours=1)
+CATCH_UP_OVERLAP = timedelta(hours=1)
+EVENTS_KEPT = timedelta(days=30)
+KEEP_ALIVE_EVERY = timedelta(hours=6)
+_SETTLEMENT_DELAYS = tuple(timedelta(seconds=s) for s in (10, 60, 600, 3600, 6 * 3600, 24 * 3600))
+
+
+class StripeLane(LaneWork):
+    """A lane to a tenant's Stripe account."""
+
+    async def reader(self, refused: str | None = None) -> tuple[StripeReader, str]:
+        """Return a reader that acts with a usable token, and that token."""
+        token = await self.token(refused)
+        client = make_stripe(self.wiring.outgoing, self.wiring.settings, self.runtime, token)
+        return StripeReader(client), token
+
+
+async def bring_up_to_date(lane: StripeLane, item: SyncItem) -> bool:
+    """Do one item of a Stripe lane. Return whether the lane may go on."""
+    try:
+        try:
+            await _fetch(lane, item, *await lane.reader())
+        except AccessExpiredError:
+            # The token may just have run out: refresh once, repeat once (F13).
+            _, token = await lane.reader()
+            await _fetch(lane, item, *await lane.reader(refused=token))
+    except NotFoundError as exc:
+        await _settle(lane, item, due_at=None, text=str(exc))
+    except ProviderError as exc:
+        await _failed(lane, item, exc)
+    return not lane.paused
+
+
+async def _fetch(lane: StripeLane, item: SyncItem, reader: StripeReader, _token: str) -> None:
+    await lane.pace(CALLS_PER_SECOND)
+    match item.kind:
+        case ItemKind.FETCH_PAYMENT:
+            await _fetch_payment(lane, item, reader)
+        case ItemKind.FETCH_SERVICE:
+            product = await reader.product(item.source_id)
+            async with lane.db.tenant(lane.claim.tenant_id, write=True) as session:
+                await lanes.guard(lane.db, session, lane.claim)
+                now = await lane.db.now(session)
+                await store_product(session, lane.claim.tenant_id, product, now=now)
+                await _done(lane, session, item, due_at=None, now=now)
+        case ItemKind.CATCH_UP:
+            await _catch_up(lane, item, reader)
+        case _:
+            await reader.account()
+            await _settle(lane, item, due_at=lane.runtime.now() + KEEP_ALIVE_EVERY)
+
+
+async def _fetch_payment(lane: StripeLane, item: SyncItem, reader: StripeReader) -> None:
+    facts = await reader.payment(item.source_id)
+    async with lane.db.tenant(lane.claim.tenant_id, write=True) as session:
+        await lanes.guard(lane.db, session, lane.claim)
+        now = await lane.db.now(session)
+        if facts is None or facts.is_live != lane.wiring.settings.is_live:
+            await _done(lane, session, item, due_at=None, now=now)
+            return
+        payment = await store_payment(
+            session,
+            tenant_id=lane.claim.tenant_id,
+            connection_id=lane.claim.connection_id,
+            facts=facts,
+            now=now,
+        )
+        await offer_sale(session, payment, now=now)
+        await touch(session, lane.claim.tenant_id)
+        # Stripe tells of the balance transaction by charge.updated; should that event be lost, we ask again ourselves.
+        unsettled = facts.movement is None and item.tries < len(_SETTLEMENT_DELAYS)
+        due_at = now + _SETTLEMENT_DELAYS[item.tries] if unsettled else None
+        await _done(lane, session, item, due_at=due_at, now=now, payment_id=payment.id)
+
+
+async def _catch_up(lane: StripeLane, item: SyncItem, reader: StripeReader) -> None:
+    """Page through Stripe's own list of events from the stored cursor on, with an hour of overlap (F3)."""
+    started = lane.runtime.now()
+    since = _cursor(item, started)
+    expects_live = lane.wiring.settings.is_live
+    scope = PLATFORM if lane.connection.endpoint_token_hash is None else str(lane.connection.id)
+    events, services = [], await reader.products() if not item.reason_detail.get("cursor") else []
+    async for event in reader.events_since(int(since.timestamp()), subscribed_events()):
+        if isinstance(event.get("data"), dict) and isinstance(event["data"].get("object"), dict):
+            full = {**event, "account": event.get("account") or lane.connection.external_id}
+            raw = msgspec.json.encode(full)
+            events.append(row_of(full, raw, scope=scope, expects_live=expects_live, now=started))
+    async with lane.db.tenant(lane.claim.tenant_id, write=True) as session:
+        await lanes.guard(lane.db, session, lane.claim)
+        now = await lane.db.now(session)
+        for product in services:
+            await store_product(session, lane.claim.tenant_id, product, now=now)
+        for start in range(0, len(events), 50):
+            await insert_missing(session, StripeEvent, events[start : start + 50])
+        row = await _done(lane, session, item, due_at=now + CATCH_UP_EVERY, now=now)
+        row.reason_detail = {"cursor": started.isoformat()}
+
+
+def _cursor(item: SyncItem, now: datetime) -> datetime:
+    stored = item.reason_detail.get("cursor")
+    if not isinstance(stored, str):
+        return now - EVENTS_KEPT
+    return max(datetime.fromisoformat(stored).astimezone(UTC) - CATCH_UP_OVERLAP, now - EVENTS_KEPT)
+
+
+async def _settle(lane: StripeLane, item: SyncItem, *, due_at: datetime | None, text: str | None = None) -> None:
+    async with lane.db.tenant(lane.claim.tenant_id, write=True) as session:
+        await lanes.guard(lane.db, session, lane.claim)
+        now = await lane.db.now(session)
+        row = await _done(lane, session, item, due_at=due_at, now=now)
+        row.provider_text = text[:300] if text else None
+
+
+async def _done(
+    lane: StripeLane,
+    session: AsyncSession,
+    item: SyncItem,
+    *,
+    due_at: datetime | None,
+    now: datetime,
+    payment_id: UUID | None = None,
+) -> SyncItem:
+    """Close one pass. News that came meanwhile (``wanted`` grew) makes the item due at once."""
+    row = await session.get_one(SyncItem, item.id, with_for_update=True, populate_existing=True)
+    row.done = item.wanted
+    row.tries = row.tries + 1 if due_at is not None and row.kind is ItemKind.FETCH_PAYMENT else 0
+    row.due_at = now if row.wanted > item.wanted else due_at
+    row.state = ItemState.PENDING if row.due_at is not None else ItemState.DONE
+    row.payment_id = row.payment_id or payment_id
+    row.reason = None
+    row.changed_at = now
+    connection = await session.get_one(Connection, lane.claim.connection_id)
+    connection.last_checked_at = now
+    if lane.failures:
+        lane.failures = 0
+        await lanes.note_failures(session, lane.claim, 0)
+    return row
+
+
+async def _failed(lane: StripeLane, item: SyncItem, error: ProviderError) -> None:
+    async with lane.db.tenant(lane.claim.tenant_id, write=True) as session:
+        await lanes.guard(lane.db, session, lane.claim)
+        now = await lane.db.now(session)
+        row = await session.get_one(SyncItem, item.id, populate_existing=True)
+        row.provider_text, row.provider_request_id = error.text or None, error.request_id
+        row.changed_at = now
+        session.add(_attempt(row, error, now))
+        if isinstance(error, ReconnectRequiredError | AccessExpiredError):
+            await lane.block_connection(session, now)
+            row.state, row.due_at, row.reason = ItemState.BLOCKED, None, Reason.RECONNECT_STRIPE
+            return
+        stated = getattr(error, "retry_after_s", None)
+        lane.failures += 1
+        await lanes.note_failures(session, lane.claim, lane.failures)
+        limited = isinstance(error, RateLimitedError)
+        reason = Reason.RATE_LIMITED if limited else Reason.PROVIDER_DOWN
+        if limited or stated or lane.failures >= ladder.BREAKER_AFTER:
+            row.due_at = await lane.pause(session, stated, reason, now, floor_s=2.0 if limited else 60.0)
+        else:
+            row.due_at = now + ladder.next_delay(lane.runtime, min(lane.failures - 1, 3))
+
+
+def _attempt(item: SyncItem, error: ProviderError, now: datetime) -> Attempt:
+    words: dict[type[Any], AttemptOutcome] = {
+        RateLimitedError: AttemptOutcome.RATE_LIMITED,
+        ReconnectRequiredError: AttemptOutcome.ACCESS_EXPIRED,
+        AccessExpiredError: AttemptOutcome.ACCESS_EXPIRED,
+    }
+    return Attempt(
+        tenant_id=item.tenant_id,
+        item_id=item.id,
+        outcome=words.get(type(error), AttemptOutcome.UNAVAILABLE),
+        at=now,
+        http_status=error.status,
+        request_id=error.request_id,
+        text=error.text or None,
+    )

@@ -1,0 +1,94 @@
+"""From the inbox to items: each stored event names what to look at anew. One transaction per batch, no network."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.db.models import Connection, ConnectionStatus, EventState, StripeEvent
+from core.db.session import Database
+from core.intake.handlers import targets_of
+from core.intake.webhook import PLATFORM
+from core.sync.items import enqueue
+
+BATCH = 100
+MAX_TRIES = 5
+
+
+async def route_events(db: Database) -> int:
+    """Route one batch of stored events; return how many were looked at."""
+
+    async def work() -> int:
+        # Across tenants on purpose: an event belongs to nobody until its account is known.
+        async with db.system(write=True) as session:
+            statement = (
+                select(StripeEvent)
+                .where(StripeEvent.state == EventState.STORED)
+                .order_by(StripeEvent.received_at)
+                .limit(BATCH)
+                .with_for_update(skip_locked=True)
+            )
+            events = (await session.execute(statement)).scalars().all()
+            for event in events:
+                await _route(db, session, event)
+            return len(events)
+
+    return await db.unit(work)
+
+
+async def _route(db: Database, session: AsyncSession, event: StripeEvent) -> None:
+    """Route one event; its own fault must not hold up the others (F33)."""
+    try:
+        targets = targets_of(event.type, _object(event.payload))
+    except Exception as exc:  # noqa: BLE001 - a poisonous payload is set apart, whatever it breaks
+        event.tries += 1
+        event.error = type(exc).__name__
+        event.state = EventState.POISON if event.tries >= MAX_TRIES else EventState.STORED
+        return
+    connection = await _connection(session, event)
+    if connection is None:
+        event.state = EventState.UNROUTED
+        return
+    event.tenant_id, event.connection_id = connection.tenant_id, connection.id
+    if connection.last_event_at is None or event.received_at > connection.last_event_at:
+        connection.last_event_at = event.received_at
+    if targets is None:
+        event.state = EventState.KEPT
+        return
+    now = await db.now(session)
+    for target in targets:
+        await enqueue(
+            session,
+            tenant_id=connection.tenant_id,
+            connection_id=connection.id,
+            kind=target.kind,
+            source_id=target.source_id,
+            due_at=now,
+        )
+    event.state = EventState.ROUTED
+
+
+def _object(payload: bytes) -> dict[str, Any]:
+    found = msgspec.json.decode(payload)["data"]["object"]
+    return found if isinstance(found, dict) else {}
+
+
+async def _connection(session: AsyncSession, event: StripeEvent) -> Connection | None:
+    """Return the Stripe connection that an event belongs to: by its account, or by the endpoint it took (W6)."""
+    statement = select(Connection).where(Connection.kind == "stripe", Connection.status != ConnectionStatus.CLOSED)
+    if event.scope == PLATFORM:
+        statement = statement.where(Connection.external_id == event.account)
+    else:
+        statement = statement.where(Connection.id == UUID(event.scope))
+    return (await session.execute(statement)).scalar_one_or_none()
+
+
+async def reopen_events(session: AsyncSession, account: str) -> None:
+    """Look again at events of an account that nobody had connected when they came. Needs a system session."""
+    await session.execute(
+        update(StripeEvent)
+        .where(StripeEvent.account == account, StripeEvent.state == EventState.UNROUTED)
+        .values(state=EventState.STORED)
+    )

@@ -1,0 +1,188 @@
+"""What a worker holds while a lane is its own: the opened provider, the pace, the breaker."""
+
+import hashlib
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.accounting import registry
+from core.accounting.port import AccountingProvider, Company, Limits
+from core.clock import Runtime
+from core.connections.access import access_token
+from core.connections.provider_settings import provider_settings
+from core.db.models import Connection, ItemState, Lane, Payment, PaymentState, SyncItem
+from core.db.session import Database
+from core.errors import AccessExpiredError, OutcomeUnknownError, ProviderError, ProviderUnavailableError
+from core.reasons import Reason
+from core.sync import ladder, lanes
+from core.sync.lanes import Claim
+from core.sync.operations import Report, Step, perform
+from core.sync.plan import ConnectedBooks
+from core.wiring import Wiring
+
+
+class LaneWork:
+    """The part that every kind of lane shares: pace, pause and breaker."""
+
+    def __init__(self, wiring: Wiring, claim: Claim, connection: Connection, failures: int) -> None:
+        self.wiring = wiring
+        self.claim = claim
+        self.connection = connection
+        self.failures = failures
+        self.paused = False
+        self.next_call_at = claim.next_call_at
+        self.reconnect_reason = Reason.RECONNECT_STRIPE
+
+    @property
+    def db(self) -> Database:
+        """The process's database."""
+        return self.wiring.db
+
+    @property
+    def runtime(self) -> Runtime:
+        """Clock and dice."""
+        return self.wiring.runtime
+
+    async def pace(self, calls_per_second: float) -> None:
+        """Wait until the connection's next call is allowed; the lease makes this one clock for all processes."""
+        now = self.runtime.now()
+        if self.next_call_at is not None and self.next_call_at > now:
+            await self.runtime.sleep((self.next_call_at - now).total_seconds())
+            now = self.runtime.now()
+        self.next_call_at = now + timedelta(seconds=1 / calls_per_second)
+
+    async def token(self, refused: str | None = None) -> str:
+        """Return a usable access token; see :func:`core.connections.access.access_token`."""
+        return await access_token(
+            self.wiring, tenant_id=self.claim.tenant_id, connection_id=self.claim.connection_id, refused=refused
+        )
+
+    async def pause(
+        self, session: AsyncSession, retry_after_s: float | None, reason: Reason, now: datetime, floor_s: float = 60.0
+    ) -> datetime:
+        """Rest the whole connection; return until when."""
+        self.paused = True
+        until = now + ladder.pause_for(self.runtime, retry_after_s, self.failures, floor_s=floor_s)
+        await lanes.hold(session, self.claim, until=until, reason=reason)
+        return until
+
+    async def block_connection(self, session: AsyncSession, now: datetime) -> None:
+        """Let every waiting item of this connection wait for a sign-in: nothing fails, nothing is tried (F17)."""
+        self.paused = True
+        waiting = (ItemState.PENDING, ItemState.WORKING)
+        blocked = (
+            update(SyncItem)
+            .where(SyncItem.connection_id == self.claim.connection_id, SyncItem.state.in_(waiting))
+            .values(
+                state=ItemState.BLOCKED,
+                due_at=None,
+                reason=self.reconnect_reason,
+                reason_detail={"books": self.display_name},
+                changed_at=now,
+            )
+            .execution_options(synchronize_session="fetch")
+        )
+        await session.execute(blocked)
+        theirs = select(SyncItem.payment_id).where(
+            SyncItem.connection_id == self.claim.connection_id,
+            SyncItem.state == ItemState.BLOCKED,
+            SyncItem.reason == self.reconnect_reason,
+        )
+        shown = (
+            update(Payment)
+            .where(Payment.id.in_(theirs), Payment.state.in_((PaymentState.WAITING, PaymentState.SYNCING)))
+            .values(
+                state=PaymentState.WAITING,
+                reason=self.reconnect_reason,
+                reason_detail={"books": self.display_name},
+                next_try_at=None,
+            )
+            .execution_options(synchronize_session="fetch")
+        )
+        await session.execute(shown)
+
+    @property
+    def display_name(self) -> str:
+        """Name of the provider for people."""
+        return "Stripe"
+
+    @staticmethod
+    def digest(body: bytes) -> str:
+        """Return the hash that proves which bytes were frozen."""
+        return hashlib.sha256(body).hexdigest()
+
+
+class BooksLane(LaneWork):
+    """A lane to a set of books."""
+
+    def __init__(self, wiring: Wiring, claim: Claim, connection: Connection, failures: int) -> None:
+        super().__init__(wiring, claim, connection, failures)
+        self.reconnect_reason = Reason.RECONNECT_BOOKS
+        self._books: AccountingProvider | None = None
+        self._token: str | None = None
+        self.profile = ConnectedBooks(connection, self.display_name)
+        # Set after a restore from a backup: look up every reference before its first send (F31).
+        self.adopting = connection.options.get("adopt") == "yes"
+
+    @property
+    def display_name(self) -> str:
+        """Name of the provider for people."""
+        return registry.get(self.connection.kind).display_name
+
+    @property
+    def limits(self) -> Limits:
+        """Pace and settling time of the opened books."""
+        return self.books.limits
+
+    @property
+    def books(self) -> AccountingProvider:
+        """The opened books, bound to whatever token is at hand: preparing needs none."""
+        if self._books is None:
+            self._books = self._open(self._token or "")
+        return self._books
+
+    def _open(self, token: str) -> AccountingProvider:
+        connection = self.connection
+        company = Company(
+            external_id=connection.external_id,
+            name=connection.external_name,
+            country=connection.country,
+            home_currency=connection.currency,
+            options={k: str(v) for k, v in connection.options.items()},
+        )
+        return registry.get(connection.kind).open(
+            outgoing=self.wiring.outgoing,
+            settings=provider_settings(self.wiring.settings, connection.kind),
+            access_token=token,
+            company=company,
+        )
+
+    async def call(self, step: Step) -> Report:
+        """Make one call at the right pace with a valid token; a 401 refreshes once and repeats once (F13)."""
+        report = await self._call(step, refused=None)
+        if isinstance(report.error, AccessExpiredError) and self._token:
+            report = await self._call(step, refused=self._token)
+        return report
+
+    async def _call(self, step: Step, *, refused: str | None) -> Report:
+        if registry.get(self.connection.kind).uses_oauth:
+            try:
+                token = await self.token(refused)
+            except OutcomeUnknownError as exc:
+                # The doubt is about the refresh; the step itself was not called.
+                return Report(step, error=ProviderUnavailableError(exc.text, status=exc.status))
+            except ProviderError as exc:
+                return Report(step, error=exc)
+            if token != self._token:
+                self._token, self._books = token, self._open(token)
+        await self.pace(self.limits.calls_per_second)
+        return await perform(self.books, step)
+
+
+async def load_lane(session: AsyncSession, connection_id: UUID) -> tuple[Connection, int]:
+    """Read the connection of a claimed lane and its row of failures."""
+    connection = await session.get_one(Connection, connection_id)
+    lane = await session.get_one(Lane, connection_id)
+    return connection, lane.failures

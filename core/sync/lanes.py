@@ -1,0 +1,152 @@
+"""Lanes: the exclusive right to work on one connection, as a lease with a fence.
+
+PostgreSQL hands lanes out with ``FOR UPDATE SKIP LOCKED``; on SQLite the same statement runs under BEGIN IMMEDIATE. A
+dead owner's lane is free again when its lease ends; whatever it was doing stands in the operation ledger.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import cast
+from uuid import UUID
+
+from sqlalchemy import CursorResult, exists, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.db.models import Lane, SyncItem
+from core.db.session import Database, announce
+from core.errors import LeaseLostError
+from core.reasons import Reason
+from core.signals import WORK
+
+LEASE = timedelta(seconds=60)
+HEARTBEAT_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A lane that is ours until the lease ends; ``fence`` proves it at every write."""
+
+    tenant_id: UUID
+    connection_id: UUID
+    fence: int
+    next_call_at: datetime | None
+
+
+async def claim_lanes(db: Database, limit: int) -> list[Claim]:
+    """Lease up to ``limit`` lanes that have due items, least recently served first (fair to tenants, T11)."""
+
+    async def work() -> list[Claim]:
+        # Across tenants on purpose: the queue is one, and a lane row holds nothing but times and ids.
+        async with db.system(write=True) as session:
+            now = await db.now(session)
+            return await _claim(session, now, limit)
+
+    return await db.unit(work)
+
+
+async def _claim(session: AsyncSession, now: datetime, limit: int) -> list[Claim]:
+    has_due = exists().where(SyncItem.connection_id == Lane.connection_id, SyncItem.due_at <= now)
+    free = (
+        select(Lane.connection_id)
+        .where(
+            or_(Lane.lease_until.is_(None), Lane.lease_until <= now),
+            or_(Lane.hold_until.is_(None), Lane.hold_until <= now),
+            has_due,
+        )
+        .order_by(Lane.served_at.nulls_first())
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = (await session.execute(free)).scalars().all()
+    if not ids:
+        return []
+    taken = await session.execute(
+        update(Lane)
+        .where(Lane.connection_id.in_(ids))
+        .values(lease_until=now + LEASE, fence=Lane.fence + 1, served_at=now)
+        .returning(Lane.tenant_id, Lane.connection_id, Lane.fence, Lane.next_call_at)
+        .execution_options(synchronize_session=False)
+    )
+    return [Claim(*row) for row in taken.all()]
+
+
+async def guard(db: Database, session: AsyncSession, claim: Claim) -> None:
+    """Prove inside this transaction that the lane is still ours, and renew it.
+
+    Raises:
+        LeaseLostError: somebody else has it; nothing of this transaction may stand.
+    """
+    now = await db.now(session)
+    result = cast(
+        "CursorResult[None]",
+        await session.execute(
+            update(Lane)
+            .where(Lane.connection_id == claim.connection_id, Lane.fence == claim.fence)
+            .values(lease_until=now + LEASE)
+            .execution_options(synchronize_session=False)
+        ),
+    )
+    if result.rowcount != 1:
+        raise LeaseLostError("the lane went to another worker")
+
+
+async def release(db: Database, claim: Claim, *, next_call_at: datetime | None) -> None:
+    """Give the lane back and hint at it once more, so that nothing waits for the sweep."""
+    async with db.system(write=True) as session:
+        await session.execute(
+            update(Lane)
+            .where(Lane.connection_id == claim.connection_id, Lane.fence == claim.fence)
+            .values(lease_until=None, next_call_at=next_call_at)
+            .execution_options(synchronize_session=False)
+        )
+        now = await db.now(session)
+        still_due = await session.execute(
+            select(SyncItem.id).where(SyncItem.connection_id == claim.connection_id, SyncItem.due_at <= now).limit(1)
+        )
+        if still_due.first() is not None:
+            announce(session, WORK, str(claim.connection_id))
+
+
+async def hold(session: AsyncSession, claim: Claim, *, until: datetime, reason: Reason) -> None:
+    """Pause the whole connection; its items keep their place and their tries (F10, F11)."""
+    await session.execute(
+        update(Lane)
+        .where(Lane.connection_id == claim.connection_id, Lane.fence == claim.fence)
+        .values(hold_until=until, hold_reason=reason.value)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def note_failures(session: AsyncSession, claim: Claim, failures: int) -> None:
+    """Remember how many calls in a row got no usable answer; a good one ends the pause (the breaker of F11)."""
+    values: dict[str, object] = {"failures": failures}
+    if failures == 0:
+        values |= {"hold_until": None, "hold_reason": None}
+    await session.execute(
+        update(Lane)
+        .where(Lane.connection_id == claim.connection_id, Lane.fence == claim.fence)
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+
+
+@asynccontextmanager
+async def heartbeat(db: Database, claim: Claim) -> AsyncIterator[None]:
+    """Renew the lease every 20 s while the block runs, so that a slow provider does not cost the lane."""
+
+    async def beat() -> None:
+        while True:
+            await db.runtime.sleep(HEARTBEAT_S)
+            async with db.system(write=True) as session:
+                await guard(db, session, claim)
+
+    task = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError, LeaseLostError):
+            await task

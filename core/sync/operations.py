@@ -1,0 +1,146 @@
+"""The ledger of intents: one row per provider write, and the rule for every doubt.
+
+The life of a write:
+
+1. its exact bytes are committed (``SENT`` before the first byte leaves);
+2. the answer settles it: ``CONFIRMED``, ``REJECTED``, or back to ``PLANNED`` when it surely did not happen;
+3. anything else is a doubt (``UNCERTAIN``, or ``SENT`` left behind by a dead process). No answer at all: the same bytes
+   under the same key once more, within two minutes. Otherwise look it up by its reference: found and equal, adopt it;
+   found and different, a person decides; not found and the last send is older than the settling time, send again.
+
+Never is anything sent again blind.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from core.accounting.port import AccountingProvider, Limits, Posted, PreparedWrite
+from core.books.documents import DocumentKind
+from core.db.models import AttemptOutcome, Operation, OperationState
+from core.errors import (
+    NotSentError,
+    OutcomeUnknownError,
+    ProviderError,
+    ProviderRejectedError,
+    ProviderUnavailableError,
+    RateLimitedError,
+)
+
+BLIND_REPEAT_WINDOW = timedelta(minutes=2)
+FOUND_FIRST = frozenset({DocumentKind.CUSTOMER, DocumentKind.ITEM})
+"""Kinds that may exist already because a person made them: looked up before they are ever created."""
+
+
+class Move(Enum):
+    """What to do about an operation now."""
+
+    SEND = auto()
+    LOOK_UP = auto()
+    WAIT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call to make. Its intent is committed."""
+
+    operation_key: str
+    move: Move
+    write: PreparedWrite
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How one call ended: the operation, what was tried, what stands in the books, or the error."""
+
+    step: Step
+    posted: Posted | None = None
+    error: ProviderError | None = None
+
+    @property
+    def outcome(self) -> AttemptOutcome:
+        """The word that the history keeps."""
+        if self.error is None:
+            if self.step.move is Move.SEND:
+                return AttemptOutcome.CONFIRMED
+            return AttemptOutcome.FOUND if self.posted else AttemptOutcome.NOT_FOUND
+        return _WORD.get(type(self.error), AttemptOutcome.UNKNOWN)
+
+
+_WORD: dict[type[ProviderError], AttemptOutcome] = {
+    NotSentError: AttemptOutcome.NOT_SENT,
+    OutcomeUnknownError: AttemptOutcome.UNKNOWN,
+    RateLimitedError: AttemptOutcome.RATE_LIMITED,
+    ProviderUnavailableError: AttemptOutcome.UNAVAILABLE,
+    ProviderRejectedError: AttemptOutcome.REJECTED,
+}
+
+
+def write_of(operation: Operation) -> PreparedWrite:
+    """Return the frozen write of a stored operation: the very bytes that were committed."""
+    return PreparedWrite(
+        kind=operation.kind,
+        step=operation.step,
+        key=operation.key,
+        reference=operation.reference,
+        path=operation.path,
+        body=operation.body,
+        total_minor=operation.total_minor,
+        currency=operation.currency,
+        party_id=operation.party_id,
+    )
+
+
+def next_move(operation: Operation, *, now: datetime, adopting: bool = False) -> Move:
+    """Decide what an unsettled operation needs.
+
+    Args:
+        operation: PLANNED, SENT or UNCERTAIN.
+        now: database time.
+        adopting: look before every first send (after a restore from a backup, F31).
+    """
+    if operation.state is OperationState.PLANNED:
+        look_first = operation.sends == 0 and (adopting or operation.kind in FOUND_FIRST)
+        return Move.LOOK_UP if look_first else Move.SEND
+    in_time = operation.first_sent_at is not None and now - operation.first_sent_at <= BLIND_REPEAT_WINDOW
+    if operation.sends == 1 and not operation.was_answered and in_time:
+        return Move.SEND
+    return Move.LOOK_UP
+
+
+def after_not_found(operation: Operation, *, now: datetime, limits: Limits) -> Move:
+    """Decide after a look-up that found nothing: believe it only when the last send has had time to show."""
+    if operation.last_sent_at is None or now - operation.last_sent_at >= timedelta(seconds=limits.settling_s):
+        return Move.SEND
+    return Move.WAIT
+
+
+def mark_sent(operation: Operation, *, now: datetime, fence: int) -> None:
+    """Write the intent down; the caller commits before anything leaves."""
+    operation.state = OperationState.SENT
+    operation.sends += 1
+    operation.first_sent_at = operation.first_sent_at or now
+    operation.last_sent_at = now
+    operation.fence = fence
+
+
+def differences(operation: Operation, posted: Posted) -> dict[str, object]:
+    """Compare what stands in the books with what was sent, to the minor unit; empty means equal (F19)."""
+    found: dict[str, object] = {}
+    if operation.total_minor is not None and posted.total_minor != operation.total_minor:
+        found["total_minor"] = posted.total_minor
+    if operation.total_minor is not None and posted.currency and posted.currency != operation.currency:
+        found["currency"] = posted.currency
+    if operation.party_id is not None and posted.party_id is not None and posted.party_id != operation.party_id:
+        found["customer"] = posted.party_id
+    return found
+
+
+async def perform(provider: AccountingProvider, step: Step) -> Report:
+    """Make one call and say how it ended; only provider errors are caught."""
+    try:
+        if step.move is Move.SEND:
+            return Report(step, posted=await provider.execute(step.write))
+        return Report(step, posted=await provider.look_up(step.write))
+    except ProviderError as exc:
+        return Report(step, error=exc)

@@ -1,0 +1,118 @@
+"""From rows to the pure planner: facts of a payment, the mapping in force, the books as last read."""
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.books.documents import Customer as CustomerDocument
+from core.books.documents import Invoice
+from core.books.documents import Payment as PaymentDocument
+from core.books.posting import BookAccount, BooksProfile, BookTaxCode, FactLine, SaleFacts, plan_sale
+from core.db.models import (
+    AccountRole,
+    BooksAccount,
+    BooksTaxCode,
+    Connection,
+    Customer,
+    Payment,
+    PaymentLine,
+    RoleVersion,
+    Service,
+    User,
+)
+from core.mapping.rules import load_rules
+
+
+async def plan_now(
+    session: AsyncSession, payment: Payment, profile: "ConnectedBooks", *, reference: str
+) -> tuple[Invoice, PaymentDocument]:
+    """Plan one sale with the mapping in force.
+
+    Raises:
+        StopError: why nothing can be posted yet.
+    """
+    facts = await sale_facts(session, payment, profile.home_currency)
+    rules = await load_rules(session, profile.connection_id)
+    books = await books_profile(session, profile)
+    return plan_sale(facts, rules, books, reference=reference)
+
+
+class ConnectedBooks:
+    """What the planner needs to know of a connection, read once per lane."""
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self.connection_id = connection.id
+        self.name = name
+        self.home_currency = connection.currency
+
+
+async def sale_facts(session: AsyncSession, payment: Payment, home_currency: str) -> SaleFacts:
+    """Gather the facts of one payment from its rows."""
+    statement = (
+        select(PaymentLine, Service.name)
+        .join(Service, Service.id == PaymentLine.service_id)
+        .where(PaymentLine.payment_id == payment.id)
+        .order_by(PaymentLine.position)
+    )
+    lines = tuple(
+        FactLine(
+            kind=line.kind,
+            service_id=line.service_id,
+            service_name=name,
+            description=line.description,
+            amount_minor=line.amount_minor,
+            tax_minor=line.tax_minor,
+            has_tax=line.has_tax,
+            stripe_field=line.stripe_field,
+            found_by=line.found_by,
+        )
+        for line, name in (await session.execute(statement)).all()
+    )
+    return SaleFacts(
+        source_id=payment.source_id,
+        stripe_charge_id=payment.stripe_charge_id,
+        stripe_balance_transaction_id=payment.stripe_balance_transaction_id,
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+        settled_minor=payment.settled_minor,
+        settled_currency=payment.settled_currency,
+        book_date=payment.book_date,
+        customer=await customer_document(session, payment, home_currency),
+        lines=lines,
+    )
+
+
+async def customer_document(session: AsyncSession, payment: Payment, currency: str) -> CustomerDocument:
+    """Return the payment's client as the books should know them."""
+    customer = await session.get_one(Customer, payment.customer_id)
+    return CustomerDocument(
+        customer_id=str(customer.id),
+        name=customer.name,
+        email=customer.email,
+        currency=currency,
+        phone=customer.phone,
+        stripe_customer_id=customer.stripe_customer_id,
+    )
+
+
+async def books_profile(session: AsyncSession, books: ConnectedBooks) -> BooksProfile:
+    """Return the connected books as last read: accounts, tax codes, and the clearing account in force."""
+    accounts = await session.execute(select(BooksAccount).where(BooksAccount.connection_id == books.connection_id))
+    codes = await session.execute(select(BooksTaxCode).where(BooksTaxCode.connection_id == books.connection_id))
+    clearing = (
+        await session.execute(
+            select(RoleVersion, User.name)
+            .outerjoin(User, User.id == RoleVersion.created_by)
+            .where(RoleVersion.connection_id == books.connection_id, RoleVersion.role == AccountRole.CLEARING)
+            .order_by(RoleVersion.version.desc())
+            .limit(1)
+        )
+    ).first()
+    return BooksProfile(
+        name=books.name,
+        home_currency=books.home_currency,
+        accounts={a.external_id: BookAccount(a.external_id, a.name, a.is_active) for a in accounts.scalars()},
+        tax_codes={c.external_id: BookTaxCode(c.external_id, c.name, c.rate_ppm, c.is_active) for c in codes.scalars()},
+        clearing_account_id=clearing[0].account_id if clearing else None,
+        clearing_set_by=(clearing[1] or "") if clearing else "",
+        clearing_version=clearing[0].version if clearing else 0,
+    )

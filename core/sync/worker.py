@@ -1,0 +1,186 @@
+"""The worker: route events, claim lanes, serve their items, sleep until a hint or the sweep."""
+
+import asyncio
+from uuid import UUID
+
+import structlog
+from sqlalchemy import select
+
+from core.db.models import (
+    Attempt,
+    AttemptOutcome,
+    ConnectionStatus,
+    ItemKind,
+    ItemState,
+    Payment,
+    PaymentState,
+    SyncItem,
+)
+from core.errors import LeaseLostError
+from core.live import touch
+from core.reasons import Reason
+from core.signals import WORK
+from core.sync import fetch, ladder, lanes, sale
+from core.sync.inbox import BATCH, route_events
+from core.sync.items import mirror
+from core.sync.keep_alive import keep_books_alive
+from core.sync.lane_work import BooksLane, LaneWork, load_lane
+from core.sync.lanes import Claim
+from core.wiring import Wiring
+
+LANES_AT_ONCE = 8
+ITEMS_PER_LEASE = 20
+SWEEP_S = 1.0
+DRAIN_S = 20.0
+
+log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """One worker of one process. ``step()`` does everything that is due now, once; ``run()`` repeats it."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+        self._db = wiring.db
+        self._stopping = False
+
+    async def step(self) -> int:
+        """Do one pass; return how much was done, 0 when nothing is due."""
+        routed = await self._route_all()
+        claims = await lanes.claim_lanes(self._db, LANES_AT_ONCE)
+        served = await asyncio.gather(*(self._serve(claim) for claim in claims))
+        return routed + sum(served)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set; then finish what is in flight and return (F32)."""
+        async with self._wiring.signals.subscribe(WORK) as hints:
+            stopping = asyncio.create_task(stop.wait())
+            stopping.add_done_callback(lambda _: self._stop())
+            try:
+                while not stop.is_set():
+                    if await self._safe_step() == 0:
+                        await self._idle(hints, stopping)
+            finally:
+                stopping.cancel()
+
+    def _stop(self) -> None:
+        self._stopping = True
+
+    async def _safe_step(self) -> int:
+        """Outlive a database that is away: say so, wait, try again (F5, F30)."""
+        try:
+            return await self.step()
+        except Exception as exc:  # noqa: BLE001 - the worker must not die of one bad pass
+            log.error("worker_step_failed", error=type(exc).__name__)
+            await self._wiring.runtime.sleep(SWEEP_S)
+            return 0
+
+    async def _idle(self, hints: asyncio.Queue[str], stopping: asyncio.Task[bool]) -> None:
+        hint = asyncio.create_task(hints.get())
+        sweep = asyncio.create_task(self._sleep_sweep())
+        await asyncio.wait({hint, sweep, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        hint.cancel()
+        sweep.cancel()
+        while not hints.empty():
+            hints.get_nowait()
+
+    async def _sleep_sweep(self) -> None:
+        await self._wiring.runtime.sleep(SWEEP_S)
+
+    async def _route_all(self) -> int:
+        total = 0
+        while (count := await route_events(self._db)) > 0:
+            total += count
+            if count < BATCH:
+                break
+        return total
+
+    async def _serve(self, claim: Claim) -> int:
+        """Serve one leased lane: at most 20 items, then let others have a turn."""
+        served = 0
+        lane = await self._open(claim)
+        try:
+            async with lanes.heartbeat(self._db, claim):
+                while served < ITEMS_PER_LEASE and not self._stopping:
+                    item = await self._next_item(claim)
+                    if item is None:
+                        break
+                    served += 1
+                    if not await self._do(lane, item):
+                        break
+        except LeaseLostError:
+            log.warning("lease_lost", connection_id=str(claim.connection_id))
+            return served
+        await lanes.release(self._db, claim, next_call_at=lane.next_call_at)
+        return served
+
+    async def _open(self, claim: Claim) -> LaneWork:
+        async with self._db.tenant(claim.tenant_id) as session:
+            connection, failures = await load_lane(session, claim.connection_id)
+        shape = fetch.StripeLane if connection.kind == "stripe" else BooksLane
+        return shape(self._wiring, claim, connection, failures)
+
+    async def _next_item(self, claim: Claim) -> SyncItem | None:
+        async with self._db.tenant(claim.tenant_id) as session:
+            now = await self._db.now(session)
+            statement = (
+                select(SyncItem)
+                .where(SyncItem.connection_id == claim.connection_id, SyncItem.due_at <= now)
+                .order_by(SyncItem.due_at, SyncItem.created_at, SyncItem.id)
+                .limit(1)
+            )
+            return (await session.execute(statement)).scalar_one_or_none()
+
+    async def _do(self, lane: LaneWork, item: SyncItem) -> bool:
+        """Serve one item; a fault of ours stops that item alone (F33)."""
+        if lane.connection.status is not ConnectionStatus.ACTIVE:
+            await self._park(lane)
+            return False
+        try:
+            match lane:
+                case fetch.StripeLane():
+                    return await fetch.bring_up_to_date(lane, item)
+                case BooksLane() if item.kind is ItemKind.SALE:
+                    return await sale.bring_up_to_date(lane, item.id)
+                case BooksLane():
+                    return await keep_books_alive(lane, item)
+        except LeaseLostError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - the job runner is the one place that catches everything
+            await self._poisoned(lane.claim, item.id, exc)
+        return True
+
+    async def _park(self, lane: LaneWork) -> None:
+        """Nothing is due on a connection that is not active: its items wait for a sign-in."""
+        async with self._db.tenant(lane.claim.tenant_id, write=True) as session:
+            await lanes.guard(self._db, session, lane.claim)
+            await lane.block_connection(session, await self._db.now(session))
+            await touch(session, lane.claim.tenant_id)
+
+    async def _poisoned(self, claim: Claim, item_id: UUID, exc: Exception) -> None:
+        incident = self._wiring.runtime.token_bytes(4).hex()
+        log.error("item_failed", item_id=str(item_id), incident=incident, error=type(exc).__name__, exc_info=exc)
+        async with self._db.tenant(claim.tenant_id, write=True) as session:
+            await lanes.guard(self._db, session, claim)
+            now = await self._db.now(session)
+            item = await session.get_one(SyncItem, item_id)
+            item.tries += 1
+            item.reason = Reason.OUR_FAULT
+            item.reason_detail = {"incident": incident}
+            item.changed_at = now
+            given_up = item.tries >= ladder.POISON_TRIES
+            item.state = ItemState.NEEDS_ATTENTION if given_up else ItemState.PENDING
+            item.due_at = None if given_up else now + ladder.next_delay(self._wiring.runtime, item.tries)
+            session.add(
+                Attempt(
+                    tenant_id=item.tenant_id,
+                    item_id=item.id,
+                    outcome=AttemptOutcome.STOPPED,
+                    at=now,
+                    text=f"incident {incident}",
+                )
+            )
+            if item.payment_id is not None:
+                payment = await session.get_one(Payment, item.payment_id)
+                mirror(payment, PaymentState.NEEDS_ATTENTION if given_up else PaymentState.WAITING, item)
+            await touch(session, claim.tenant_id)
