@@ -11,12 +11,14 @@ import pytest
 from core.config import Settings
 from core.db.migrate import upgrade
 from core.db.session import Database
+from core.logging import configure_logging
 from core.wiring import Wiring, open_wiring
 from tests.loopback import forbid_the_network
 from tests.postgres import Cluster, NoServerError, running_cluster
 from tests.runtime import VirtualRuntime
 
 forbid_the_network()
+configure_logging("warning", tracebacks=True)
 
 BOTH = [pytest.param("sqlite"), pytest.param("postgres", marks=pytest.mark.postgres)]
 

@@ -85,7 +85,7 @@ async def find_visit(db: Database, token: str) -> Visit | None:
         ).one_or_none()
     if found is None:
         return None
-    row, user, tenant, role = found.t
+    row, user, tenant, role = found
     if now - row.last_seen_at >= _SEEN_EVERY:
         await _note_seen(db, token_hash, now)
     return Visit(

@@ -1,0 +1,12 @@
+"""Every page and endpoint, one line each."""
+
+from web.pages import health, home, sign_in, sign_out, sign_up, step_up
+
+ROUTE_HANDLERS = [
+    *health.ROUTES,
+    *home.ROUTES,
+    *sign_in.ROUTES,
+    *sign_out.ROUTES,
+    *sign_up.ROUTES,
+    *step_up.ROUTES,
+]
