@@ -1,9 +1,13 @@
 """The three everyday acts, whole, from the halves that every adapter has. Providers share this and nothing else.
 
-The sync engine does not come through here: it commits each frozen write before it is sent.
+The sync engine does not come through here: it commits each frozen write before it is sent, and it raises the revision
+of its key after a refusal that was repaired. Here nothing is stored, so a provider that remembers refusals under their
+key (QuickBooks, for about a day) may repeat one although its cause is gone; a changed document gets a new key.
 """
 
+import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from core.accounting.port import AccountingInvoice, AccountingProvider, Posted, PreparedWrite
@@ -33,8 +37,9 @@ async def ensure(
         ProviderError: as the adapter's halves; after ``OutcomeUnknownError`` simply call again.
     """
     for revision in range(MAX_CANDIDATES):
-        key = operation_key(within, source_id, document.step, revision)
-        write = provider.prepare(document, key=key, ids=ids, revision=revision)
+        frozen = provider.prepare(document, key="", ids=ids, revision=revision)
+        content = hashlib.sha256(frozen.body).hexdigest()
+        write = replace(frozen, key=operation_key(within, source_id, f"{document.step} {content}", revision))
         try:
             return await provider.look_up(write) or await provider.execute(write)
         except ProviderRejectedError as refused:

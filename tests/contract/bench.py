@@ -1,0 +1,63 @@
+"""What a contract test needs to know about a set of books besides the port: the owner's hand, and a look inside."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from core.accounting.port import AccountingProvider, PreparedWrite
+
+
+class Bench(Protocol):
+    """One fresh set of books of one provider, with a Stripe clearing account."""
+
+    provider: AccountingProvider
+    income_account: str
+    clearing_account: str
+    currency: str
+
+    def line_tax(self, *, taxed: bool) -> dict[str, Any]:
+        """Return the tax fields of a sale line as the mapping of these books would fill them."""
+        ...
+
+    async def reopen(self) -> AccountingProvider:
+        """Open the books again as the product does after its daily reading of the company."""
+        ...
+
+    async def lose_the_answer(self, write: PreparedWrite) -> None:
+        """Send the write so that it is done, and its answer is lost."""
+        ...
+
+    async def add_customer(self, name: str, email: str | None) -> str:
+        """The owner adds a client by hand."""
+        ...
+
+    async def archive_customer(self, external_id: str) -> None:
+        """The owner archives a client."""
+        ...
+
+    async def archive_account(self, external_id: str) -> None:
+        """The owner archives an account."""
+        ...
+
+    async def take_number(self, reference: str) -> None:
+        """The owner writes an invoice of another client under this number."""
+        ...
+
+    async def close_books(self, day: str) -> None:
+        """The owner closes the books up to and with this day."""
+        ...
+
+    async def names(self) -> list[str]:
+        """Names of all clients, archived ones included."""
+        ...
+
+    async def count(self, kind: str) -> int:
+        """How many invoices or payments there are."""
+        ...
+
+    async def balances(self) -> Mapping[str, int]:
+        """Balances by role (clearing, income, tax, receivable) in minor units, debit positive."""
+        ...
+
+    async def is_balanced(self) -> bool:
+        """Whether debits equal credits."""
+        ...

@@ -1,0 +1,85 @@
+"""The practice books, opened in a new file."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from core.accounting import registry
+from core.accounting.mock.books import RECEIVABLE, SALES_TAX, DocumentRow, MockBooks
+from core.accounting.port import AccountingProvider, AccountType, Company, PreparedWrite
+from core.accounting.settings import ProviderSettings
+from core.outgoing import Outgoing
+
+HOME = {"US": "USD", "GB": "GBP", "JP": "JPY"}
+
+
+class MockBench:
+    def __init__(self, folder: Path, country: str) -> None:
+        self._settings = ProviderSettings(data_path=str(folder / "books.sqlite"))
+        self._company = Company("practice", "Practice", country, HOME[country], {})
+        self.books = MockBooks(self._settings.data_path, self._company)
+        self.currency = HOME[country]
+        self.income_account = self.books.account_named("Session income")
+        self.clearing_account = self.books.add_account("Stripe clearing", AccountType.BANK)
+        self.provider = self._opened(self._company)
+
+    def line_tax(self, *, taxed: bool) -> dict[str, Any]:
+        code = self.books.tax_codes()[0 if taxed else 1] if self.books.tax_codes() else None
+        if code is None:
+            return {}
+        return {"tax_code_id": code.external_id, "tax_code_name": code.name, "tax_rate_ppm": code.rate_ppm}
+
+    async def reopen(self) -> AccountingProvider:
+        return self._opened(await self.provider.read_company())
+
+    async def lose_the_answer(self, write: PreparedWrite) -> None:
+        await self.provider.execute(write)
+
+    async def add_customer(self, name: str, email: str | None) -> str:
+        return self.books.add_customer(name, email)
+
+    async def archive_customer(self, external_id: str) -> None:
+        self.books.set_customer_active(external_id, active=False)
+
+    async def archive_account(self, external_id: str) -> None:
+        self.books.set_account_active(external_id, active=False)
+
+    async def take_number(self, reference: str) -> None:
+        owner = self.books.add_customer("Somebody else", None)
+        row = DocumentRow("", "invoice", reference, False, "2026-11-01", self.currency, 100, owner, None, 0)
+        entries = [(self.books.account_named(RECEIVABLE), 100), (self.income_account, -100)]
+        with self.books.transaction() as db:
+            self.books.add_document(db, row, entries)
+
+    async def close_books(self, day: str) -> None:
+        self.books.close_to(day)
+
+    async def names(self) -> list[str]:
+        return [row.name for row in self.books.customers()]
+
+    async def count(self, kind: str) -> int:
+        return len(self.books.documents(kind))
+
+    async def balances(self) -> Mapping[str, int]:
+        found = self.books.trial_balance()
+        roles = {
+            "clearing": "Stripe clearing",
+            "income": "Session income",
+            "tax": SALES_TAX,
+            "receivable": RECEIVABLE,
+        }
+        return {role: found.get(name, 0) for role, name in roles.items()}
+
+    async def is_balanced(self) -> bool:
+        return sum(self.books.trial_balance().values()) == 0
+
+    def _opened(self, company: Company) -> AccountingProvider:
+        return registry.get("mock").open(
+            outgoing=Outgoing([]), settings=self._settings, access_token="", company=company
+        )
+
+
+@asynccontextmanager
+async def mock_bench(folder: Path, country: str) -> AsyncIterator[MockBench]:
+    yield MockBench(folder, country)
