@@ -14,7 +14,7 @@ from core.connections.status import mark_broken, mark_checked
 from core.errors import AccessExpiredError, ProviderUnavailableError, ReconnectRequiredError
 from core.wiring import Wiring
 
-__all__ = ["access_token", "mark_broken", "mark_checked", "refresh_early", "with_access"]
+__all__ = ["access_token", "mark_broken", "mark_checked", "with_access"]
 
 T = TypeVar("T")
 
@@ -75,10 +75,3 @@ async def with_access(
     except ReconnectRequiredError:
         await mark_broken(wiring, tenant_id=tenant_id, connection_id=connection_id)
         raise
-
-
-async def refresh_early(wiring: Wiring, *, tenant_id: UUID, connection_id: UUID) -> None:
-    """Refresh although the token still lives, so that an idle connection does not die of disuse (F17)."""
-    held = await open_held(wiring, tenant_id, connection_id)
-    if held.refresh is not None:
-        await access_token(wiring, tenant_id=tenant_id, connection_id=connection_id, refused=held.access)

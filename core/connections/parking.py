@@ -1,0 +1,62 @@
+"""What becomes of a connection's work when it ends (F23)."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.books.documents import DocumentKind
+from core.db.models import ItemKind, ItemState, Operation, OperationState, Payment, PaymentState, SyncItem
+from core.reasons import Reason
+
+_OPEN = (ItemState.PENDING, ItemState.WORKING, ItemState.BLOCKED, ItemState.NEEDS_ATTENTION)
+_MONEY = (DocumentKind.INVOICE, DocumentKind.PAYMENT)
+
+
+async def park(session: AsyncSession, connection_id: UUID, *, is_stripe: bool, name: str, now: datetime) -> None:
+    """Stop every open item of a connection that ends. The same account again sets them going where they stood.
+
+    A sale of which nothing stands in these books may be posted to the next ones: its payment waits for books. One that
+    was begun belongs to these books for good, and says so.
+    """
+    detail = {"books": name}
+    reason = Reason.RECONNECT_STRIPE if is_stripe else Reason.RECONNECT_BOOKS
+    await session.execute(
+        update(SyncItem)
+        .where(SyncItem.connection_id == connection_id, SyncItem.state.in_(_OPEN))
+        .values(state=ItemState.BLOCKED, due_at=None, reason=reason, reason_detail=detail, changed_at=now)
+        .execution_options(synchronize_session="fetch")
+    )
+    # Standing items that rest between two rounds must not come back either.
+    await session.execute(
+        update(SyncItem)
+        .where(SyncItem.connection_id == connection_id, SyncItem.due_at.is_not(None))
+        .values(state=ItemState.BLOCKED, due_at=None, reason=reason, reason_detail=detail, changed_at=now)
+        .execution_options(synchronize_session="fetch")
+    )
+    if is_stripe:
+        return
+    begun = select(Operation.item_id).where(
+        Operation.connection_id == connection_id,
+        Operation.kind.in_(_MONEY),
+        Operation.state != OperationState.REJECTED,
+        Operation.sends > 0,
+    )
+    stopped = select(SyncItem.payment_id).where(
+        SyncItem.connection_id == connection_id,
+        SyncItem.kind == ItemKind.SALE,
+        SyncItem.state == ItemState.BLOCKED,
+        SyncItem.payment_id.is_not(None),
+    )
+    open_payment = Payment.state.in_((PaymentState.WAITING, PaymentState.SYNCING, PaymentState.NEEDS_ATTENTION))
+    for whose, waits_for in (
+        (stopped.where(SyncItem.id.in_(begun)), Reason.RECONNECT_BOOKS),
+        (stopped.where(SyncItem.id.not_in(begun)), Reason.BOOKS_NOT_CONNECTED),
+    ):
+        await session.execute(
+            update(Payment)
+            .where(Payment.id.in_(whose), open_payment)
+            .values(state=PaymentState.WAITING, reason=waits_for, reason_detail=detail, next_try_at=None)
+            .execution_options(synchronize_session="fetch")
+        )
