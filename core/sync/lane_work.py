@@ -8,10 +8,10 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.accounting import registry
-from core.accounting.port import AccountingProvider, Company, Limits
+from core.accounting.port import AccountingProvider, Limits
 from core.clock import Runtime
 from core.connections.access import access_token
-from core.connections.provider_settings import provider_settings
+from core.connections.providers import open_books
 from core.db.models import Connection, ItemState, Lane, Payment, PaymentState, SyncItem
 from core.db.session import Database
 from core.errors import AccessExpiredError, OutcomeUnknownError, ProviderError, ProviderUnavailableError
@@ -140,24 +140,8 @@ class BooksLane(LaneWork):
     def books(self) -> AccountingProvider:
         """The opened books, bound to whatever token is at hand: preparing needs none."""
         if self._books is None:
-            self._books = self._open(self._token or "")
+            self._books = open_books(self.wiring, self.connection, self._token or "")
         return self._books
-
-    def _open(self, token: str) -> AccountingProvider:
-        connection = self.connection
-        company = Company(
-            external_id=connection.external_id,
-            name=connection.external_name,
-            country=connection.country,
-            home_currency=connection.currency,
-            options={k: str(v) for k, v in connection.options.items()},
-        )
-        return registry.get(connection.kind).open(
-            outgoing=self.wiring.outgoing,
-            settings=provider_settings(self.wiring.settings, connection.kind),
-            access_token=token,
-            company=company,
-        )
 
     async def call(self, step: Step) -> Report:
         """Make one call at the right pace with a valid token; a 401 refreshes once and repeats once (F13)."""
@@ -176,7 +160,7 @@ class BooksLane(LaneWork):
             except ProviderError as exc:
                 return Report(step, error=exc)
             if token != self._token:
-                self._token, self._books = token, self._open(token)
+                self._token, self._books = token, open_books(self.wiring, self.connection, token)
         await self.pace(self.limits.calls_per_second)
         return await perform(self.books, step)
 

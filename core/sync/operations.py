@@ -129,7 +129,7 @@ def differences(operation: Operation, posted: Posted) -> dict[str, object]:
     found: dict[str, object] = {}
     if operation.total_minor is not None and posted.total_minor != operation.total_minor:
         found["total_minor"] = posted.total_minor
-    if operation.total_minor is not None and posted.currency and posted.currency != operation.currency:
+    if operation.total_minor is not None and posted.currency and posted.currency.lower() != operation.currency.lower():
         found["currency"] = posted.currency
     if operation.party_id is not None and posted.party_id is not None and posted.party_id != operation.party_id:
         found["customer"] = posted.party_id

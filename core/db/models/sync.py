@@ -136,7 +136,7 @@ class OperationState(StrEnum):
 class Operation(TenantOwned, Base):
     """One write to the books: the exact bytes, the key and the reference, committed before the first send (N4).
 
-    ``was_answered`` tells the two kinds of doubt apart: no answer at all, or an answer (5xx, junk) that settles nothing.
+    ``was_answered`` tells two kinds of doubt apart: no answer at all, or one (5xx, junk) that settles nothing.
     """
 
     __tablename__ = "operation"
