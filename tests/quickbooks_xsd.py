@@ -141,8 +141,8 @@ class Schema:
     def _add(self, target: ObjectType, node: ElementTree.Element, choice: tuple[int, int] | None) -> None:
         is_array = node.get("maxOccurs", "1") not in ("0", "1")
         if node.get("ref") == "IntuitObject":
-            for name, type_name in self.entities.items():
-                target.members[name] = Member(type_name, is_array, choice)
+            for entity, type_name in self.entities.items():
+                target.members[entity] = Member(type_name, is_array, choice)
             return
         name = node.get("name") or node.get("ref", "")
         target.members[name] = Member(node.get("type", name), is_array, choice)
@@ -299,5 +299,6 @@ def _line_problems(entity: str, body: Any) -> Iterator[str]:
         return
     for number, line in enumerate(body["Line"]):
         details = [key for key in line if key.endswith("LineDetail")]
-        if details and details != [line.get("DetailType")]:
-            yield f"{entity}.Line[{number}]: DetailType {line.get('DetailType')!r} does not name {details}"
+        kind = line.get("DetailType")
+        if details and details != ["DescriptionLineDetail" if kind == "DescriptionOnly" else kind]:
+            yield f"{entity}.Line[{number}]: DetailType {kind!r} does not name {details}"

@@ -42,6 +42,8 @@ _ENTITIES = {entity.lower(): entity for entity in FILTERS}
 _COUNTED = ("Invoice", "Deposit", "JournalEntry", "TaxCode", "TaxRate", "RefundReceipt", "Transfer")
 _HIDES_INACTIVE = (*NAME_LISTS, "TaxCode", "TaxRate", "PaymentMethod")
 MAX_RESULTS = 1000
+_NUMBER, _DATE = r"-?\d+(\.\d+)?", r"\d{4}-\d\d-\d\d( |T.*)?"
+_FORMS = {"TotalAmt": _NUMBER, "Balance": _NUMBER, "CurrentBalance": _NUMBER, "TxnDate": _DATE, "DueDate": _DATE}
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<string>'(?:\\.|[^'\\])*')|(?P<number>-?\d+(?:\.\d+)?)|(?P<word>[A-Za-z_][\w.]*)|(?P<sign><=|>=|!=|[=<>(),*]))""",
@@ -153,11 +155,11 @@ class _Parser:
         if name == "Id" and operator not in ("=", "IN"):
             raise Refused("4001", f"QueryValidationError: operator {operator} is not supported for property 'Id'")
         if operator != "IN":
-            return Condition(name, operator, [self._value()])
+            return Condition(name, operator, [self._value_of(name, operator)])
         self._expect("(")
-        values = [self._value()]
+        values = [self._value_of(name, operator)]
         while self._take(","):
-            values.append(self._value())
+            values.append(self._value_of(name, operator))
         self._expect(")")
         return Condition(name, operator, values)
 
@@ -182,6 +184,13 @@ class _Parser:
         if not 1 <= int(text) <= most:
             raise Refused("4001", f"QueryValidationError: value {text} is not allowed for {name}")
         return int(text)
+
+    def _value_of(self, name: str, operator: str) -> str:
+        value = self._value()
+        form = _FORMS.get(name)
+        if form is not None and operator != "LIKE" and not re.fullmatch(form, value):
+            raise Refused("4001", f"QueryValidationError: value '{value}' is not valid for property '{name}'")
+        return value
 
     def _value(self) -> str:
         kind, text = self._next()
