@@ -105,7 +105,11 @@ class PreparedWrite:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """What stands in the books, read from the provider's answer."""
+    """What stands in the books, read from the provider's answer.
+
+    ``total_minor`` is the books' own total, never judged by the adapter: the caller compares it with the write's. Of a
+    payment it is what is applied to the invoice that was meant, so money left unapplied shows as a difference.
+    """
 
     external_id: str
     number: str | None

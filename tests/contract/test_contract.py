@@ -225,7 +225,9 @@ async def test_a_closed_month_is_refused_before_sending_and_by_the_books(us_book
     books = us_books
     write = await frozen(books, sale(books))
     await books.close_books("2026-11-20")
-    assert (await refusal(books, write)).reason is Reason.PERIOD_CLOSED
+    by_the_books = await refusal(books, write)
+    assert by_the_books.reason is Reason.PERIOD_CLOSED
+    assert by_the_books.detail == {"date": "2026-11-20", "closed_to": "2026-11-20"}
     books.provider = await books.reopen()
     with pytest.raises(ProviderRejectedError) as refused:
         await frozen(books, sale(books))

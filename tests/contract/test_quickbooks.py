@@ -2,12 +2,15 @@
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 import httpx
 import pytest
 
 from core.accounting import registry
+from core.accounting.acts import ensure
 from core.accounting.port import PreparedWrite
+from core.books.documents import Item
 from core.errors import (
     AccessExpiredError,
     InputError,
@@ -207,6 +210,26 @@ async def test_an_archived_income_account_stops_the_item(quickbooks: QuickBooksB
     refused = await refusal(quickbooks, quickbooks.provider.prepare(item, key="key-1", ids={}))
     assert refused.reason is Reason.ACCOUNT_INACTIVE
     assert "Session Income" in str(refused.detail["account"])
+
+
+async def test_an_archived_item_is_named(quickbooks: QuickBooksBench) -> None:
+    write = await frozen(quickbooks, sale(quickbooks))
+    (item,) = quickbooks.provider.supporting_items(sale(quickbooks))
+    found = await quickbooks.provider.look_up(quickbooks.provider.prepare(item, key="key-1", ids={}))
+    assert found is not None
+    await quickbooks.ask("POST", f"{quickbooks.root}/documents/item/{found.external_id}/deactivate")
+    refused = await refusal(quickbooks, write)
+    assert (refused.reason, refused.field) == (Reason.REFUSED, "ItemRef")
+    assert "“Portrait session" in refused.text
+    # The archived one keeps its history; the next sale gets an item of its own.
+    ids = {CUSTOMER.step: str(write.party_id), item.step: await _next_item(quickbooks, item)}
+    again = quickbooks.provider.prepare(sale(quickbooks), key="key-invoice-2", ids=ids)
+    assert (await quickbooks.provider.execute(again)).total_minor == 25000
+
+
+async def _next_item(books: QuickBooksBench, item: Item) -> str:
+    posted = await ensure(books.provider, item, within=UUID(int=1), source_id=item.service_id, ids={})
+    return posted.external_id
 
 
 async def test_what_a_paid_sale_costs(quickbooks: QuickBooksBench) -> None:

@@ -24,7 +24,7 @@ from core.accounting.quickbooks.queries import ANY_STATE, equals, select
 from core.accounting.quickbooks.schemas import AccountBody, Ref, encode
 from core.accounting.quickbooks.taxes import TaxProfile
 from core.books.documents import Customer, Document, DocumentKind, Invoice, Item, Payment
-from core.errors import OutcomeUnknownError, ProviderRejectedError, StopError
+from core.errors import OutcomeUnknownError, ProviderError, ProviderRejectedError, StopError
 from core.money import to_decimal
 from core.reasons import Reason
 
@@ -241,8 +241,7 @@ class QuickBooksAdapter:
         sent = lookup.frozen(write)
         match refusal.reason:
             case Reason.PERIOD_CLOSED:
-                closed_to = self._company.options.get("book_close_date") or "a later day"
-                refusal.detail.update(date=sent.txn_date, closed_to=closed_to)
+                refusal.detail.update(date=sent.txn_date, closed_to=await self._closed_to())
             case Reason.NAME_TAKEN:
                 refusal.detail.update(client=sent.display_name or sent.name)
             case Reason.NUMBER_TAKEN:
@@ -251,6 +250,14 @@ class QuickBooksAdapter:
                 total = to_decimal(write.total_minor, write.currency)
                 refusal.detail.update(charged=f"{total} {write.currency}", tax_code="the tax code")
         return refusal
+
+    async def _closed_to(self) -> str:
+        """Ask to which day the books are closed: what we had read before is older than the refusal."""
+        try:
+            now = await self.read_company()
+        except ProviderError:
+            return "a later day"
+        return now.options["book_close_date"] or "a later day"
 
     def _posted(self, txn: answers.Transaction, write: PreparedWrite, request_id: str | None) -> Posted:
         if not is_object_id(txn.id):

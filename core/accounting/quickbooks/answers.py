@@ -28,11 +28,18 @@ class Linked(_Part, frozen=True):
     txn_type: str = ""
 
 
+class SalesItem(_Part, frozen=True):
+    """What a line of an invoice sells."""
+
+    item_ref: Ref | None = None
+
+
 class Line(_Part, frozen=True):
-    """A line of a payment; lines of invoices are not read back."""
+    """A line of an invoice or a payment."""
 
     amount: Decimal | None = None
     linked_txn: tuple[Linked, ...] = ()
+    sales_item_line_detail: SalesItem | None = None
 
 
 class Transaction(_Part, frozen=True):

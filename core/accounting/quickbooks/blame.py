@@ -5,12 +5,13 @@ name, so we ask: one or two reads, only after a refusal.
 """
 
 import re
+from collections.abc import Sequence
 
 from core.accounting.port import PreparedWrite
 from core.accounting.quickbooks import answers
 from core.accounting.quickbooks.client import QuickBooksClient
 from core.accounting.quickbooks.lookup import frozen
-from core.accounting.quickbooks.queries import ANY_STATE, equals, select
+from core.accounting.quickbooks.queries import ANY_STATE, equals, one_of, select
 from core.errors import ProviderError, ProviderRejectedError
 from core.reasons import Reason
 
@@ -37,6 +38,8 @@ async def explained(
             customer = await _customer(client, sent.customer_ref.value)
             if customer is None or not customer.active:
                 return _with(refusal, Reason.CUSTOMER_INACTIVE, client=customer.display_name if customer else "")
+        if sent.item_ids:
+            refusal = _naming_items(refusal, await _archived_items(client, sent.item_ids))
     except ProviderError:
         # The refusal stands whatever the questions after it bring.
         return _from_words(refusal)
@@ -49,6 +52,22 @@ def _from_words(refusal: ProviderRejectedError) -> ProviderRejectedError:
             if pattern.search(words):
                 return _with(refusal, reason)
     return refusal
+
+
+def _naming_items(refusal: ProviderRejectedError, names: Sequence[str]) -> ProviderRejectedError:
+    """There is no reason of its own for an archived item: QuickBooks' words are shown, with the name that they lack."""
+    if not names:
+        return refusal
+    named = ProviderRejectedError(
+        refusal.reason,
+        f"Inactive in QuickBooks: the product or service “{names[0]}”. {refusal.text}",
+        field="ItemRef",
+        provider_code=refusal.provider_code,
+        request_id=refusal.request_id,
+        status=refusal.status,
+    )
+    named.detail.update(item=names[0])
+    return named
 
 
 def _with(refusal: ProviderRejectedError, reason: Reason, **detail: str) -> ProviderRejectedError:
@@ -73,3 +92,9 @@ async def _customer(client: QuickBooksClient, customer_id: str) -> answers.Custo
     reply = await client.query(select("Customer", equals("Id", customer_id), ANY_STATE))
     rows = answers.read_list(reply.body, "Customer", answers.Customer, request_id=reply.request_id)
     return rows[0] if rows else None
+
+
+async def _archived_items(client: QuickBooksClient, item_ids: Sequence[str]) -> list[str]:
+    reply = await client.query(select("Item", one_of("Id", item_ids), ANY_STATE))
+    rows = answers.read_list(reply.body, "Item", answers.Item, request_id=reply.request_id)
+    return [row.name for row in rows if not row.active]

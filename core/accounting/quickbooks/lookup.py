@@ -40,6 +40,12 @@ class Frozen(msgspec.Struct, frozen=True, rename="pascal"):
         """The invoice that a payment was meant for."""
         return next((link.txn_id for line in self.line for link in line.linked_txn), None)
 
+    @property
+    def item_ids(self) -> list[str]:
+        """The items that the lines of an invoice point to."""
+        details = (line.sales_item_line_detail for line in self.line)
+        return list(dict.fromkeys(detail.item_ref.value for detail in details if detail and detail.item_ref))
+
 
 def frozen(write: PreparedWrite) -> Frozen:
     """Read the frozen bytes back."""

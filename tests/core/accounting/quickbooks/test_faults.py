@@ -169,8 +169,6 @@ async def test_a_reset_company_must_be_connected_again() -> None:
         ("5020", Reason.NO_RIGHTS),
         ("6140", Reason.NUMBER_TAKEN),
         ("6240", Reason.NAME_TAKEN),
-        ("6200", Reason.PERIOD_CLOSED),
-        ("6210", Reason.PERIOD_CLOSED),
         ("6190", Reason.SUBSCRIPTION_ENDED),
         ("620", Reason.CHANGED_IN_BOOKS),
         ("6100", Reason.TAX_CODE_MISFIT),
@@ -198,12 +196,13 @@ async def test_a_definite_refusal_has_its_reason(code: str, reason: Reason, stat
 
 async def test_a_refusal_fills_the_words_of_its_reason() -> None:
     number = await outcome(fault("6140"))
-    period = await outcome(fault("6200"))
+    period = await outcome(fault("6200"), httpx.Response(500))
     tax = await outcome(fault("6100"))
     assert isinstance(number, ProviderRejectedError)
     assert number.detail == {"reference": "TO-4F7K2M9QXD3A"}
     assert isinstance(period, ProviderRejectedError)
-    assert set(period.detail) == {"date", "closed_to"}
+    assert period.reason is Reason.PERIOD_CLOSED
+    assert period.detail == {"date": "2026-11-20", "closed_to": "a later day"}
     assert isinstance(tax, ProviderRejectedError)
     assert set(tax.detail) == {"charged", "tax_code"}
 
@@ -267,10 +266,16 @@ async def test_a_malformed_refusal_is_still_a_refusal(body: bytes) -> None:
         ),
         pytest.param([fault("2500"), found("Customer")], Reason.CUSTOMER_INACTIVE, {}, id="customer gone"),
         pytest.param(
-            [fault("610"), found("Customer", {"Id": "60", "DisplayName": "Ana Lima"})], Reason.REFUSED, {}, id="another"
+            [fault("610"), found("Customer", {"Id": "60", "DisplayName": "Ana Lima"}), found("Item", {"Id": "23"})],
+            Reason.REFUSED,
+            {},
+            id="another",
         ),
         pytest.param(
-            [fault("2500", element="TaxCodeRef"), found("Customer", {"Id": "60"})], Reason.TAX_CODE_MISFIT, {}, id="tax"
+            [fault("2500", element="TaxCodeRef"), found("Customer", {"Id": "60"}), found("Item")],
+            Reason.TAX_CODE_MISFIT,
+            {},
+            id="tax",
         ),
         pytest.param([fault("610"), httpx.Response(500)], Reason.REFUSED, {}, id="question unanswered"),
     ],
