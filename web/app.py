@@ -62,12 +62,14 @@ def _lifespan(
     async def run(app: Litestar) -> AsyncIterator[None]:
         if given is not None:
             app.state.wiring = given
-            async with start_background(given):
+            async with start_background(given) as background:
+                app.state.background = background
                 yield
             return
         async with open_wiring(settings, runtime=runtime, transport=transport) as opened:
             app.state.wiring = opened
-            async with start_background(opened):
+            async with start_background(opened) as background:
+                app.state.background = background
                 yield
 
     return run

@@ -14,6 +14,7 @@ from litestar.di import Provide
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.wiring import Wiring
+from web.background import Background
 from web.facts import Visitor, facts_of
 from web.guards import SAFE_METHODS, NotSignedInError
 
@@ -24,6 +25,7 @@ def dependencies() -> dict[str, Provide]:
     """Return the providers of the whole application."""
     return {
         "wiring": Provide(provide_wiring, sync_to_thread=False),
+        "background": Provide(provide_background, sync_to_thread=False),
         "visitor": Provide(provide_visitor, sync_to_thread=False),
         "tenant_session": Provide(provide_tenant_session),
     }
@@ -33,6 +35,12 @@ def provide_wiring(state: State) -> Wiring:
     """Return what this process holds."""
     wiring: Wiring = state.wiring
     return wiring
+
+
+def provide_background(state: State) -> Background:
+    """Return what runs beside the pages."""
+    background: Background = state.background
+    return background
 
 
 def provide_visitor(request: Request[Any, Any, Any]) -> Visitor:

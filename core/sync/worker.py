@@ -3,7 +3,6 @@
 import asyncio
 from uuid import UUID
 
-import structlog
 from sqlalchemy import select
 
 from core.db.models import (
@@ -18,6 +17,7 @@ from core.db.models import (
 )
 from core.errors import LeaseLostError
 from core.live import touch
+from core.logging import get_logger
 from core.reasons import Reason
 from core.signals import WORK
 from core.sync import fetch, ladder, lanes, sale
@@ -33,7 +33,7 @@ ITEMS_PER_LEASE = 20
 SWEEP_S = 1.0
 DRAIN_S = 20.0
 
-log = structlog.get_logger(__name__)
+log = get_logger("worker")
 
 
 class Worker:
@@ -70,8 +70,8 @@ class Worker:
         """Outlive a database that is away: say so, wait, try again (F5, F30)."""
         try:
             return await self.step()
-        except Exception as exc:  # noqa: BLE001 - the worker must not die of one bad pass
-            log.error("worker_step_failed", error=type(exc).__name__)
+        except Exception as exc:
+            log.error("worker_step_failed", exc_info=exc)
             await self._wiring.runtime.sleep(SWEEP_S)
             return 0
 
@@ -159,7 +159,7 @@ class Worker:
 
     async def _poisoned(self, claim: Claim, item_id: UUID, exc: Exception) -> None:
         incident = self._wiring.runtime.token_bytes(4).hex()
-        log.error("item_failed", item_id=str(item_id), incident=incident, error=type(exc).__name__, exc_info=exc)
+        log.error("item_failed", item_id=str(item_id), code=incident, exc_info=exc)
         async with self._db.tenant(claim.tenant_id, write=True) as session:
             await lanes.guard(self._db, session, claim)
             now = await self._db.now(session)

@@ -1,6 +1,6 @@
 """Every page and endpoint, one line each."""
 
-from web.pages import health, home, sign_in, sign_out, sign_up, step_up
+from web.pages import health, home, sign_in, sign_out, sign_up, step_up, webhooks
 
 ROUTE_HANDLERS = [
     *health.ROUTES,
@@ -9,4 +9,5 @@ ROUTE_HANDLERS = [
     *sign_out.ROUTES,
     *sign_up.ROUTES,
     *step_up.ROUTES,
+    *webhooks.ROUTES,
 ]
