@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from core.books.mapping import MappingChoice, MappingRules
 from core.db.models import MappingVersion, Service, User
@@ -73,3 +74,31 @@ async def load_decisions(session: AsyncSession, connection_id: UUID) -> list[Dec
         )
         for version, key, name, email in (await session.execute(statement)).all()
     ]
+
+
+def count_unmapped(connection_id: ColumnElement[UUID] | InstrumentedAttribute[UUID]) -> ScalarSelect[int]:
+    """Return, as part of another statement, the number of services that have no account and inherit none."""
+    version, later, owner = aliased(MappingVersion), aliased(MappingVersion), aliased(Service)
+    newest = (
+        select(func.max(later.version))
+        .where(later.connection_id == version.connection_id, later.service_id == version.service_id)
+        .correlate(version)
+        .scalar_subquery()
+    )
+    mapped = (
+        select(version.service_id)
+        .where(
+            version.connection_id == connection_id,
+            version.income_account_id.is_not(None),
+            version.version == newest,
+        )
+        .correlate_except(version, owner)
+    )
+    inherits = mapped.join(owner, owner.id == version.service_id).where(owner.key == DEFAULT_KEY).exists()
+    return (
+        select(func.count())
+        .select_from(Service)
+        .where(Service.key != DEFAULT_KEY, Service.is_active.is_(True), Service.id.not_in(mapped), ~inherits)
+        .correlate_except(Service)
+        .scalar_subquery()
+    )

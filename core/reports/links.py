@@ -3,8 +3,9 @@
 from core.books.documents import DocumentKind
 from core.config import Settings
 from core.connections.providers import open_books
+from core.db.models import Connection
 from core.errors import ConfigurationError
-from core.reports.standing import Books, Stripe
+from core.reports.standing import Books
 from core.wiring import Wiring
 
 
@@ -24,9 +25,9 @@ class BooksLinks:
         return url if url and url.startswith(("https://", "http://localhost", "http://127.0.0.1")) else None
 
 
-def stripe_payment_url(settings: Settings, stripe: Stripe | None, source_id: str) -> str | None:
+def stripe_payment_url(settings: Settings, stripe: Connection | None, source_id: str) -> str | None:
     """Return the page of a payment in Stripe's dashboard."""
     if stripe is None:
         return None
     mode = "/test" if stripe.is_test_mode else ""
-    return f"{settings.stripe_dashboard_base}/{stripe.account_id}{mode}/payments/{source_id}"
+    return f"{settings.stripe_dashboard_base}/{stripe.external_id}{mode}/payments/{source_id}"

@@ -133,7 +133,9 @@ async def payment_detail(session: AsyncSession, payment_id: UUID, *, standing: S
             client=client,
             service=lines[0].service if lines else "",
         ),
-        can_retry=words.can_retry(payment.state, payment.reason),
+        can_retry=words.can_retry(
+            standing, state=payment.state, reason=payment.reason, next_try_at=payment.next_try_at
+        ),
         can_ignore=words.can_ignore(payment.state) and not posted,
         ledger=await _ledger(session, payment, documents),
         documents=[_in_books(row) for row in posted],

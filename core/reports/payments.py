@@ -1,4 +1,4 @@
-"""The payments table: one page of rows, its sums, its counts and what stands in the way. Six queries at most.
+"""The payments table: one page of rows, its sums, its counts and what stands in the way. Four queries.
 
 Rows are paged by keyset over (paid_at, id), so a page costs the same at the end of a long history and new rows do not
 move it.
@@ -62,22 +62,12 @@ class CurrencySummary:
 
 
 @dataclass(frozen=True, slots=True)
-class AttentionSummary:
-    """Payments of any date that need a person; ``oldest`` is when the earliest of them was paid."""
-
-    count: int
-    retryable: int
-    oldest: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class PaymentsTable:
     """Everything on the page. ``counts`` follow the dates, the service and the words, but not the chosen state."""
 
     rows: list[TableRow]
     counts: dict[PaymentState, int]
     summaries: list[CurrencySummary]
-    attention: AttentionSummary
     first_day: date
     last_day: date
     newer: Cursor | None
@@ -100,7 +90,6 @@ async def payments_table(
     shared = conditions(query, standing.zone)
     portions = await _portions(session, shared)
     rows, has_newer, has_older = await _page(session, query, shared, page_size)
-    attention = await _attention(session)
     ids = [row.Payment.id for row in rows]
     sold = await read_sold(session, ids) if ids else {}
     synced = [row.Payment.id for row in rows if row.Payment.state is PaymentState.SYNCED]
@@ -110,7 +99,6 @@ async def payments_table(
         rows=[_row(row, standing, sold, invoices) for row in rows],
         counts=_counts(portions),
         summaries=_summaries(portions, standing.main_currency, first, last),
-        attention=attention,
         first_day=first,
         last_day=last,
         newer=_cursor(rows[0].Payment) if rows and has_newer else None,
@@ -185,21 +173,6 @@ def _key_of(cursor: Cursor) -> Any:
 
 def _cursor(payment: Payment) -> Cursor:
     return Cursor(payment.paid_at, payment.id)
-
-
-async def _attention(session: AsyncSession) -> AttentionSummary:
-    """Count what needs a person whatever its date: "Retry all" means all, and nothing hides behind a period."""
-    statement = (
-        select(Payment.reason, func.count(), func.min(Payment.paid_at))
-        .where(Payment.state == PaymentState.NEEDS_ATTENTION)
-        .group_by(Payment.reason)
-    )
-    found = (await session.execute(statement)).all()
-    return AttentionSummary(
-        count=sum(count for _, count, _ in found),
-        retryable=sum(count for reason, count, _ in found if reason in words.RETRYABLE),
-        oldest=min((oldest for *_, oldest in found), default=None),
-    )
 
 
 def _row(row: _Found, standing: Standing, sold: dict[UUID, Sold], invoices: dict[UUID, PostedInvoice]) -> TableRow:

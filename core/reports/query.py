@@ -33,6 +33,7 @@ MAX_WORDS = 6
 _FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2100, 12, 31)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CURSOR = re.compile(r"[0-9]{1,17}-[0-9a-f]{32}")
 _AMOUNT = re.compile(r"[^\w\s]?[0-9][0-9,]*(\.[0-9]{1,3})?")
 
@@ -199,7 +200,7 @@ def _cursor(text: str) -> Cursor | None:
 
 
 def _date(text: str) -> date | None:
-    if len(text) != len("2000-01-01"):
+    if not _ISO_DATE.fullmatch(text):
         return None
     try:
         found = date.fromisoformat(text)

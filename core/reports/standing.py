@@ -5,16 +5,24 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from core.accounting import registry
-from core.db.models import Connection, ConnectionStatus, Lane, Tenant
+from core.db.models import Connection, ConnectionStatus, Lane, Payment, PaymentState, Tenant
 from core.errors import NotFoundError
-from core.reasons import Reason
+from core.mapping.rules import count_unmapped
+from core.reasons import WORDING, Action, Reason
 
 BOOKS_UNKNOWN = "your books"
+
+RETRYABLE = frozenset(
+    reason
+    for reason, wording in WORDING.items()
+    if wording.action in (Action.RETRY, Action.SEE_LINES) and reason is not Reason.IGNORED_BY_PERSON
+)
+"""Reasons of stopped payments that "Retry all" tries again; the same as in :func:`core.sync.acts.retry_all`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +37,12 @@ class Books:
 
 
 @dataclass(frozen=True, slots=True)
-class Stripe:
-    """The Stripe account in use."""
+class Attention:
+    """Payments of any date that need a person; ``oldest`` is when the earliest of them was paid."""
 
-    account_id: str
-    is_test_mode: bool
-    currency: str
+    count: int
+    retryable: int
+    oldest: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +56,16 @@ class Standing:
     live_seq: int
     zone: ZoneInfo
     posting_starts_at: datetime | None
+    attention: Attention
+    unmapped: int
     books: Books | None
-    stripe: Stripe | None
+    stripe: Connection | None
+
+    @property
+    def broken(self) -> int:
+        """How many connections need a person to sign in again."""
+        is_stripe_broken = self.stripe is not None and self.stripe.status is ConnectionStatus.NEEDS_RECONNECT
+        return int(is_stripe_broken) + int(self.books is not None and self.books.needs_reconnect)
 
     @property
     def books_name(self) -> str:
@@ -71,8 +87,17 @@ async def read_standing(session: AsyncSession, tenant_id: UUID, *, now: datetime
         NotFoundError: the tenant is gone.
     """
     connection, lane = aliased(Connection), aliased(Lane)
+    stopped = select(func.count()).where(Payment.state == PaymentState.NEEDS_ATTENTION)
     statement = (
-        select(Tenant, connection, lane)
+        select(
+            Tenant,
+            connection,
+            lane,
+            stopped.scalar_subquery(),
+            stopped.where(Payment.reason.in_(RETRYABLE)).scalar_subquery(),
+            select(func.min(Payment.paid_at)).where(Payment.state == PaymentState.NEEDS_ATTENTION).scalar_subquery(),
+            count_unmapped(connection.id),
+        )
         .outerjoin(connection, and_(connection.tenant_id == Tenant.id, connection.status != ConnectionStatus.CLOSED))
         .outerjoin(lane, lane.connection_id == connection.id)
         .where(Tenant.id == tenant_id)
@@ -81,15 +106,19 @@ async def read_standing(session: AsyncSession, tenant_id: UUID, *, now: datetime
     rows = (await session.execute(statement)).all()
     if not rows:
         raise NotFoundError("no such workspace")
-    books: Books | None = None
-    stripe: Stripe | None = None
-    for found, its_lane in [(row[1], row[2]) for row in rows if row[1] is not None]:
-        if found.kind == "stripe":
-            stripe = Stripe(found.external_id, found.is_test_mode, found.currency)
-        else:
-            books = _books(found, its_lane, now)
-    tenant = rows[0][0]
-    return Standing(tenant.id, tenant.live_seq, ZoneInfo(tenant.time_zone), tenant.posting_starts_at, books, stripe)
+    tenant, _, _, count, retryable, oldest, _ = rows[0]
+    connected = [(row[1], row[2], row[6]) for row in rows if row[1] is not None]
+    books = next((found for found in reversed(connected) if found[0].kind != "stripe"), None)
+    return Standing(
+        tenant_id=tenant.id,
+        live_seq=tenant.live_seq,
+        zone=ZoneInfo(tenant.time_zone),
+        posting_starts_at=tenant.posting_starts_at,
+        attention=Attention(count, retryable, oldest),
+        unmapped=books[2] if books else 0,
+        books=_books(books[0], books[1], now) if books else None,
+        stripe=next((found for found, *_ in reversed(connected) if found.kind == "stripe"), None),
+    )
 
 
 def _books(connection: Connection, lane: Lane | None, now: datetime) -> Books:

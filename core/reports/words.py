@@ -6,11 +6,8 @@ from datetime import date, datetime
 
 from core.db.models import AttemptOutcome, PaymentState
 from core.money import MoneyError, to_decimal
-from core.reasons import WORDING, Action, Reason, Wording
+from core.reasons import WORDING, Reason, Wording
 from core.reports.standing import Standing
-
-RETRYABLE = frozenset(reason for reason in Reason if WORDING[reason].action is Action.RETRY)
-"""Reasons of stopped payments that a plain retry can cure, as far as we know."""
 
 FAILED = frozenset(
     {
@@ -67,10 +64,13 @@ def explain(
     return Why(reason, WORDING[reason].filled({name: value for name, value in values.items() if value}), until)
 
 
-def can_retry(state: PaymentState, reason: Reason | None) -> bool:
-    """Return whether a person may ask for another try: it stopped, or it was left out by a person."""
+def can_retry(standing: Standing, *, state: PaymentState, reason: Reason | None, next_try_at: datetime | None) -> bool:
+    """Return whether asking for another try does anything: it stopped, was left out, or waits for its own next try."""
     if state is PaymentState.IGNORED:
         return reason is Reason.IGNORED_BY_PERSON
+    is_held_up = standing.books is None or standing.books.needs_reconnect or standing.books.paused_until is not None
+    if state is PaymentState.WAITING:
+        return next_try_at is not None and not is_held_up
     return state is PaymentState.NEEDS_ATTENTION
 
 
