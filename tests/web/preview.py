@@ -6,7 +6,7 @@
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -16,8 +16,8 @@ from web.assets import Assets
 from web.templating import STATIC, build_environment, render
 
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self';"
-    " manifest-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self';"
+    " connect-src 'self'; manifest-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 )
 
 
@@ -31,7 +31,17 @@ class PreviewServer(ThreadingHTTPServer):
         self.files = {asset.url: asset for asset in self.assets}
         self.env = build_environment(self.assets)
         self.posted: list[tuple[str, dict[str, list[str]]]] = []
+        self.news = threading.Condition()
+        self.sequence = 48210
+        self.stopping = False
         super().__init__(("127.0.0.1", port), _Handler)
+
+    def announce(self, *, stop: bool = False) -> None:
+        """Tell every open page that something changed."""
+        with self.news:
+            self.sequence += not stop
+            self.stopping = stop
+            self.news.notify_all()
 
     @property
     def address(self) -> str:
@@ -46,6 +56,7 @@ def running(port: int = 0) -> Iterator[PreviewServer]:
     try:
         yield server
     finally:
+        server.announce(stop=True)
         server.shutdown()
         server.server_close()
         thread.join()
@@ -60,6 +71,8 @@ class _Handler(BaseHTTPRequestHandler):
         asset = self.server.files.get(path)
         if asset:
             return self._send(asset.body, asset.media_type)
+        if path == "/events":
+            return self._stream()
         if path == "/":
             return self._send("".join(f'<p><a href="/show/{n}">{n}</a>' for n in PAGES).encode(), "text/html")
         name = path.removeprefix("/show/") if path.startswith("/show/") else path.strip("/")
@@ -78,6 +91,24 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Location", f"/show/{urlsplit(self.headers.get('Referer', '')).path.rpartition('/')[2]}")
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def _stream(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        seen = self.server.sequence
+        with suppress(ConnectionError):
+            while not self.server.stopping:
+                with self.server.news:
+                    if self.server.sequence == seen:
+                        self.server.news.wait(timeout=5)
+                if self.server.sequence == seen:
+                    self.wfile.write(b": beat\n\n")
+                    continue
+                seen = self.server.sequence
+                self.wfile.write(f"id: {seen}\nevent: payments-changed\ndata:\n\n".encode())
 
     def _send(self, body: bytes, media_type: str, status: int = 200) -> None:
         self.send_response(status)

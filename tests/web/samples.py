@@ -356,14 +356,17 @@ QUICKBOOKS_NEW = views.ConnectionCard(
     name="QuickBooks",
     icon="book-open",
     state="not_connected",
-    about="We read accounts, tax codes and customers. We write invoices and payments. We never change what you entered.",
+    about="We read accounts, tax codes and customers and write invoices and payments. What you entered stays as it is.",
 )
 XERO_BLOCKED = views.ConnectionCard(
     key="xero",
     name="Xero",
     icon="book-open",
     state="not_connected",
-    blocked="Your books are in QuickBooks. To move them to Xero, disconnect QuickBooks first, so that no payment is posted twice.",
+    blocked=(
+        "Your books are in QuickBooks. To move them to Xero, disconnect QuickBooks first,"
+        " so that no payment is posted twice."
+    ),
 )
 
 CONNECTIONS = views.ConnectionsView(
