@@ -69,6 +69,7 @@ class BookTaxCode:
     name: str
     rate_ppm: int | None
     is_active: bool
+    rate_external_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +218,7 @@ def _sale_line(line: FactLine, rules: MappingRules, books: BooksProfile) -> Sale
         tax_code_id=code.external_id if code else None,
         tax_code_name=code.name if code else None,
         tax_rate_ppm=code.rate_ppm if code else None,
+        tax_rate_id=code.rate_external_id if code else None,
         why=Why(
             stripe_field=line.stripe_field,
             arithmetic=arithmetic,

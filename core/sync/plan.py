@@ -111,7 +111,10 @@ async def books_profile(session: AsyncSession, books: ConnectedBooks) -> BooksPr
         name=books.name,
         home_currency=books.home_currency,
         accounts={a.external_id: BookAccount(a.external_id, a.name, a.is_active) for a in accounts.scalars()},
-        tax_codes={c.external_id: BookTaxCode(c.external_id, c.name, c.rate_ppm, c.is_active) for c in codes.scalars()},
+        tax_codes={
+            c.external_id: BookTaxCode(c.external_id, c.name, c.rate_ppm, c.is_active, c.rate_external_id)
+            for c in codes.scalars()
+        },
         clearing_account_id=clearing[0].account_id if clearing else None,
         clearing_set_by=(clearing[1] or "") if clearing else "",
         clearing_version=clearing[0].version if clearing else 0,
