@@ -144,7 +144,7 @@ class Schema:
             for entity, type_name in self.entities.items():
                 target.members[entity] = Member(type_name, is_array, choice)
             return
-        name = node.get("name") or node.get("ref", "")
+        name = str(node.get("name") or node.get("ref"))
         target.members[name] = Member(node.get("type", name), is_array, choice)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from litestar import Litestar
@@ -11,7 +11,7 @@ from litestar import Litestar
 from tests.quickbooks_xsd import SCHEMA_FOLDER, validate_response
 from tests.runtime import VirtualRuntime
 from web.sandbox.clock import SandboxClock
-from web.sandbox.edge import Edge
+from web.sandbox.edge import AsgiApp, Edge
 from web.sandbox.faults import Faults
 from web.sandbox.log import RequestLog
 from web.sandbox.quickbooks import QuickBooksSandbox
@@ -146,6 +146,7 @@ async def running_intuit() -> AsyncIterator[Intuit]:
     sandbox = QuickBooksSandbox(clock, faults, log, settings)
     handlers = [*sandbox.route_handlers, *sandbox.control_handlers]
     app = Litestar(route_handlers=handlers, logging_config=None, openapi_config=None)
-    edge = Edge(app, clock=clock, faults=faults, log=log)  # type: ignore[arg-type]  # Litestar types its scope closer
-    async with app.lifespan(), httpx.AsyncClient(transport=httpx.ASGITransport(app=edge), base_url=BASE) as http:  # type: ignore[arg-type]  # the same
+    # Litestar types its scope closer than the edge does.
+    edge = Edge(cast("AsgiApp", app), clock=clock, faults=faults, log=log)
+    async with app.lifespan(), httpx.AsyncClient(transport=httpx.ASGITransport(app=edge), base_url=BASE) as http:
         yield Intuit(http, sandbox, clock, faults, log, settings)

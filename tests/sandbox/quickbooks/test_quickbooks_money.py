@@ -158,7 +158,7 @@ async def test_a_purchase_takes_fees_from_a_bank_account(books: Books) -> None:
     made = await books.send("Purchase", purchase(books, Decimal("7.55"), DocNumber="TF-1"))
     assert made["TotalAmt"] == Decimal("7.55")
     assert await books.trial_balance() == {"Checking": -755, "Bank Charges & Fees": 755}
-    wrong = [
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"PaymentType": None}, "2020"),
         ({"PaymentType": "CreditCard"}, "6430"),
         ({"AccountRef": books.ref("Undeposited Funds")}, "6430"),
@@ -185,7 +185,11 @@ async def test_a_transfer_moves_between_assets(books: Books) -> None:
     assert made["TxnDate"] == "2026-03-02"
     assert made["ToAccountRef"]["name"] == "Savings"
     assert await books.trial_balance() == {"Checking": -41055, "Savings": 41055}
-    wrong = [({"Amount": 0}, "2140"), ({"Amount": None}, "2020"), ({"ToAccountRef": books.ref("Travel")}, "6430")]
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"Amount": 0}, "2140"),
+        ({"Amount": None}, "2020"),
+        ({"ToAccountRef": books.ref("Travel")}, "6430"),
+    ]
     wrong += [({"ToAccountRef": books.ref("Checking")}, "6000"), ({"DocNumber": "x"}, "2010")]
     for change, code in wrong:
         assert await books.refused("Transfer", {**body, **change}) == code, change

@@ -102,7 +102,7 @@ async def test_a_wrong_question_gets_a_page_and_no_redirect(intuit: Intuit, wron
         await intuit.http.post("/connect/oauth2", data={**ASKED, **wrong, "decision": "connect", "realm": "new"}),
     ):
         assert answer.status_code == 400
-        assert "didn't connect" in answer.text
+        assert "Sorry, the app" in answer.text
 
 
 async def test_values_on_the_consent_page_are_escaped(intuit: Intuit) -> None:

@@ -1,6 +1,5 @@
 """OAuth as a browser and a server see it: consent page, token, revocation and discovery endpoints."""
 
-from html import escape
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -9,8 +8,8 @@ from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
 
+from web.sandbox.html import page
 from web.sandbox.quickbooks.errors import Refused
-from web.sandbox.quickbooks.html import options, page
 from web.sandbox.quickbooks.oauth import ACCOUNTING, HARD_LIFE, REFRESH_LIFE, Grant, TokenRefused, basic_credentials
 from web.sandbox.quickbooks.seed import CURRENCIES, HOME
 from web.sandbox.quickbooks.world import World
@@ -24,7 +23,7 @@ def oauth_routes(world: World) -> list[HTTPRouteHandler]:
     settings = world.settings
 
     @get("/connect/oauth2", sync_to_thread=False)
-    def consent(request: AnyRequest) -> Response[bytes]:
+    def consent(request: AnyRequest) -> Response[str]:
         asked = {name: request.query_params.get(name, "") for name in _ASKED}
         problem = _problem(world, asked)
         return _error_page(problem) if problem else _consent_page(world, asked)
@@ -151,40 +150,21 @@ def _back(asked: dict[str, str], **params: str) -> Redirect:
     return Redirect(f"{asked['redirect_uri']}?{query}", status_code=302)
 
 
-def _consent_page(world: World, asked: dict[str, str], problem: str | None = None) -> Response[bytes]:
-    hidden = "".join(f'<input type="hidden" name="{n}" value="{escape(v, quote=True)}">' for n, v in asked.items())
-    choices = "".join(
-        f'<label><input type="radio" name="realm" value="{company.realm_id}"{" checked" if first == 0 else ""}> '
-        f"{escape(company.name)} ({company.country}, {company.home_currency})</label>"
-        for first, company in enumerate(world.companies.values())
-    )
-    new_checked = "" if world.companies else " checked"
-    alert = f'<p class="note" role="alert">{escape(problem)}</p>' if problem else ""
-    body = f"""
-<h1>Connect to QuickBooks</h1>
-<p class="note">This is a local stand-in of Intuit's consent page. No real company is touched.</p>{alert}
-<p>The app asks to read and write the accounting data of one company.</p>
-<form method="post" action="/connect/oauth2">{hidden}
-<fieldset><legend>Company</legend>{choices}
-<label><input type="radio" name="realm" value="new"{new_checked}> Create a new company</label></fieldset>
-<fieldset><legend>New company</legend>
-<label>Name<br><input type="text" name="name" value="My Photo Studio"></label>
-<label>Country<br><select name="country">{options(HOME, "US")}</select></label>
-<label>Home currency<br><select name="currency"><option value="">The country's own</option>
-{options(CURRENCIES, "")}</select></label>
-</fieldset>
-<button class="main" name="decision" value="connect">Connect</button>
-<button name="decision" value="cancel">Cancel</button>
-</form>"""
-    status = 422 if problem else 200
-    return Response(
-        page("Connect to QuickBooks (sandbox)", body), status_code=status, media_type="text/html; charset=utf-8"
+def _consent_page(world: World, asked: dict[str, str], problem: str | None = None) -> Response[str]:
+    return page(
+        "quickbooks_consent.html",
+        status=422 if problem else 200,
+        asked=asked,
+        host=urlsplit(asked["redirect_uri"]).netloc,
+        problem=problem,
+        companies=list(world.companies.values()),
+        countries=list(HOME),
+        currencies=list(CURRENCIES),
     )
 
 
-def _error_page(problem: str) -> Response[bytes]:
-    body = f"<h1>Sorry, but the app didn't connect</h1><p>{escape(problem)}</p>"
-    return Response(page("QuickBooks (sandbox)", body), status_code=400, media_type="text/html; charset=utf-8")
+def _error_page(problem: str) -> Response[str]:
+    return page("quickbooks_problem.html", status=400, title="Sorry, the app didn't connect", message=problem)
 
 
 def _token_of(raw: bytes) -> str:

@@ -1,16 +1,17 @@
 """A plain look into the books, so that a person can see the invoice paid. No script, no sign-in."""
 
-from html import escape
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
 
-from web.sandbox.quickbooks.amounts import to_cents
+from web.sandbox.html import page
+from web.sandbox.quickbooks.amounts import from_cents, to_cents
 from web.sandbox.quickbooks.company import Company, Record
 from web.sandbox.quickbooks.fields import BY_PATH, TRANSACTIONS
-from web.sandbox.quickbooks.html import link, money, page, table
 from web.sandbox.quickbooks.render import render
 from web.sandbox.quickbooks.world import World
 
@@ -32,40 +33,83 @@ _TITLES = {
     "JournalEntry": "Journal entry",
     "SalesReceipt": "Sales receipt",
     "CreditMemo": "Credit memo",
+    "RefundReceipt": "Refund receipt",
 }
-_TITLES |= {"RefundReceipt": "Refund receipt"}
+_PLURALS = {"JournalEntry": "Journal entries"}
+_FACTS = (("Number", "DocNumber"), ("Reference", "PaymentRefNum"), ("Due", "DueDate"), ("Memo", "PrivateNote"))
 _MAX_ROWS = 500
+
+
+@dataclass(frozen=True)
+class Text:
+    """A word in a cell, maybe a link."""
+
+    text: str
+    href: str = ""
+
+
+@dataclass(frozen=True)
+class Head:
+    """A column; numbers stand on the right."""
+
+    text: str
+    is_number: bool
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table ready to be drawn."""
+
+    heads: list[Head]
+    rows: list[list[list[Text]]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One section of a page."""
+
+    title: str
+    grid: Grid
+    empty: str
+
+
+Cell = str | Text | list[Text]
+
+
+def grid(heads: str, rows: Iterable[Iterable[Cell]]) -> Grid:
+    """``heads`` is one line, columns parted by commas; a ``#`` at the end means numbers."""
+    columns = [Head(name.strip().rstrip("#"), name.endswith("#")) for name in heads.split(",")]
+    return Grid(columns, [[_cell(cell) for cell in row] for row in rows])
+
+
+def _cell(cell: Cell) -> list[Text]:
+    if isinstance(cell, str):
+        return [Text(cell)]
+    return [cell] if isinstance(cell, Text) else cell
 
 
 def page_routes(world: World) -> list[HTTPRouteHandler]:
     @get("/quickbooks", sync_to_thread=False)
-    def companies() -> Response[bytes]:
-        rows = [
-            (link(f"/quickbooks/{c.realm_id}", c.name), c.country, c.home_currency, str(len(c.records["Invoice"])))
+    def companies() -> Response[str]:
+        rows: list[list[Cell]] = [
+            [Text(c.name, f"/quickbooks/{c.realm_id}"), c.country, c.home_currency, str(len(c.records["Invoice"]))]
             for c in world.companies.values()
         ]
-        body = "<h1>QuickBooks (sandbox)</h1>" + table(
-            ["Company", "Country", "Currency", "Invoices#"],
-            rows,
-            empty="No company yet. Connect QuickBooks in the app, and create one on the consent page.",
-        )
-        return _html("QuickBooks (sandbox)", body)
+        return page("quickbooks_companies.html", companies=grid("Company, Country, Currency, Invoices#", rows))
 
     @get("/quickbooks/{realm:str}", sync_to_thread=False)
-    def one_company(request: AnyRequest) -> Response[bytes]:
+    def one_company(request: AnyRequest) -> Response[str]:
         company = world.companies.get(request.path_params["realm"])
-        if company is None:
-            return _missing("There is no such company.")
-        return _html(company.name, _company_body(company))
+        return _company_page(company) if company else _missing("There is no such company.")
 
     @get("/quickbooks/{realm:str}/{entity:str}/{record_id:str}", sync_to_thread=False)
-    def one_document(request: AnyRequest) -> Response[bytes]:
+    def one_document(request: AnyRequest) -> Response[str]:
         company = world.companies.get(request.path_params["realm"])
         entity = BY_PATH.get(request.path_params["entity"].lower(), "")
         record = company.find(entity, request.path_params["record_id"]) if company else None
         if company is None or record is None or entity not in TRANSACTIONS:
             return _missing("There is no such document. It may have been deleted.")
-        return _html(_title(record), _document_body(company, record))
+        return _document_page(company, record)
 
     @get("/app/{name:str}", sync_to_thread=False)
     def deep_link(request: AnyRequest) -> Response[Any]:
@@ -79,99 +123,98 @@ def page_routes(world: World) -> list[HTTPRouteHandler]:
     return [companies, one_company, one_document, deep_link]
 
 
-def _company_body(company: Company) -> str:
-    parts = [f"<p>{link('/quickbooks', 'All companies')}</p><h1>{escape(company.name)}</h1>"]
-    parts.append(f"<p>QuickBooks company {company.realm_id}, {company.country}, books in {company.home_currency}.</p>")
-    parts += ["<h2>Invoices</h2>", _invoices(company)]
+def _company_page(company: Company) -> Response[str]:
+    parts = [Part("Invoices", _invoices(company), "No invoice yet.")]
     for entity in TRANSACTIONS[1:]:
         if company.records[entity]:
-            parts += [f"<h2>{escape(_TITLES.get(entity, entity))}s</h2>", _documents(company, entity)]
+            title = _PLURALS.get(entity) or _TITLES.get(entity, entity) + "s"
+            parts.append(Part(title, _documents(company, entity), ""))
+    parts.append(Part("Trial balance", _trial_balance(company), "Nothing is posted yet."))
+    return page(
+        "quickbooks_sheet.html",
+        title=company.name,
+        tag=None,
+        note=f"Company {company.realm_id}, {company.country}, books in {company.home_currency}.",
+        back=Text("All companies", "/quickbooks"),
+        parts=parts,
+    )
+
+
+def _trial_balance(company: Company) -> Grid:
     balances = sorted(company.trial_balance().items())
-    rows = [
-        (escape(name), money(cents) if cents > 0 else "", money(-cents) if cents < 0 else "")
-        for name, cents in balances
-    ]
+    rows: list[list[Cell]] = [[name, *_sides(cents)] for name, cents in balances]
     if rows:
-        debits = sum(cents for _, cents in balances if cents > 0)
-        rows.append(("<strong>Total</strong>", money(debits), money(debits)))
-    parts += ["<h2>Trial balance</h2>", table(["Account", "Debit#", "Credit#"], rows, empty="Nothing is posted yet.")]
-    return "".join(parts)
+        total = _money(sum(cents for _, cents in balances if cents > 0))
+        rows.append(["Total", total, total])
+    return grid("Account, Debit#, Credit#", rows)
 
 
-def _invoices(company: Company) -> str:
-    rows = []
+def _invoices(company: Company) -> Grid:
+    rows: list[list[Cell]] = []
     for record in _newest(company, "Invoice"):
         open_cents = company.open_balance(record)
         state = "Voided" if record.is_voided else "Paid" if open_cents == 0 else "Open"
-        paid_by = ", ".join(_to(company, company.records["Payment"][p]) for p in company.applied[record.id])
-        number = record.fields.get("DocNumber") or record.id
+        number = str(record.fields.get("DocNumber") or record.id)
+        paid_by = [_to(company, company.records["Payment"][p], short=True) for p in company.applied[record.id]]
         rows.append(
-            (
-                link(_address(company, record), number),
+            [
+                Text(number, _address(company, record)),
                 record.fields["TxnDate"],
-                escape(_customer(company, record)),
-                money(record.built.total),
-                money(open_cents),
+                _customer(company, record),
+                _money(record.built.total),
+                _money(open_cents),
                 state,
                 paid_by,
-            )
+            ]
         )
-    heads = ["Number", "Date", "Customer", "Total#", "Balance#", "State", "Payments"]
-    return table(heads, rows, empty="No invoice yet.")
+    return grid("Number, Date, Customer, Total#, Balance#, State, Payments", rows)
 
 
-def _documents(company: Company, entity: str) -> str:
-    rows = [
-        (_to(company, record), record.fields["TxnDate"], escape(_customer(company, record)), money(record.built.total))
+def _documents(company: Company, entity: str) -> Grid:
+    rows: list[list[Cell]] = [
+        [_to(company, record), record.fields["TxnDate"], _customer(company, record), _money(record.built.total)]
         for record in _newest(company, entity)
     ]
-    return table(["Document", "Date", "Customer", "Total#"], rows, empty="None yet.")
+    return grid("Document, Date, Customer, Total#", rows)
 
 
-def _document_body(company: Company, record: Record) -> str:
+def _document_page(company: Company, record: Record) -> Response[str]:
     body = render(company, record)
-    parts = [f"<p>{link(f'/quickbooks/{company.realm_id}', company.name)}</p><h1>{escape(_title(record))}</h1>"]
-    if record.is_voided:
-        parts.append('<p class="note">Voided</p>')
     facts = [("Date", record.fields["TxnDate"]), ("Customer", _customer(company, record))]
     facts += [(label, str(record.fields.get(key, ""))) for label, key in _FACTS]
     if record.entity in ("Invoice", "CreditMemo"):
-        facts.append(("Balance", money(company.open_balance(record))))
-    facts.append(("Total", money(record.built.total)))
-    parts.append(table(["What", "Value"], [(label, escape(value)) for label, value in facts if value], empty=""))
-    lines = [(_line_text(line), money(to_cents(line.get("Amount", 0)))) for line in body.get("Line", [])]
-    parts += ["<h2>Lines</h2>", table(["Line", "Amount#"], lines, empty="No lines.")]
-    links = [_to(company, other) for other in _linked(company, record)]
-    if links:
-        parts.append(f"<h2>Linked</h2><p>{', '.join(links)}</p>")
-    legs = [
-        (
-            escape(company.account_name(leg.account_id)),
-            money(leg.cents) if leg.cents > 0 else "",
-            money(-leg.cents) if leg.cents < 0 else "",
-        )
-        for leg in company.ledger.postings(record.id)
+        facts.append(("Balance", _money(company.open_balance(record))))
+    facts.append(("Total", _money(record.built.total)))
+    lines = [[_line_text(line), _money(to_cents(line.get("Amount", 0)))] for line in body.get("Line", [])]
+    lines += [["Tax", _money(to_cents(tax))]] if (tax := (body.get("TxnTaxDetail") or {}).get("TotalTax")) else []
+    links = [
+        [_to(company, other), other.fields["TxnDate"], _money(other.built.total)] for other in _linked(company, record)
     ]
-    parts += ["<h2>In the ledger</h2>", table(["Account", "Debit#", "Credit#"], legs, empty="Nothing is posted.")]
-    return "".join(parts)
-
-
-_FACTS = (
-    ("Number", "DocNumber"),
-    ("Reference", "PaymentRefNum"),
-    ("Due", "DueDate"),
-    ("Memo", "PrivateNote"),
-)
+    legs = [[company.account_name(p.account_id), *_sides(p.cents)] for p in company.ledger.postings(record.id)]
+    return page(
+        "quickbooks_sheet.html",
+        title=_title(record),
+        tag="Voided" if record.is_voided else None,
+        note=None,
+        back=Text(company.name, f"/quickbooks/{company.realm_id}"),
+        parts=[
+            Part("Document", grid("What, Value", [fact for fact in facts if fact[1]]), ""),
+            Part("Lines", grid("Line, Amount#", lines), "No lines."),
+            Part("Linked", grid("Document, Date, Total#", links), "Nothing is linked."),
+            Part("In the ledger", grid("Account, Debit#, Credit#", legs), "Nothing is posted."),
+        ],
+    )
 
 
 def _line_text(line: dict[str, Any]) -> str:
-    detail: dict[str, Any] = next((v for k, v in line.items() if k.endswith("LineDetail") and isinstance(v, dict)), {})
-    names = [detail[key].get("name", "") for key in ("ItemRef", "AccountRef", "TaxCodeRef") if key in detail]
-    names += [detail["TaxCodeRef"]["value"]] if "TaxCodeRef" in detail else []
-    names += [f"{link['TxnType']} {link['TxnId']}" for link in line.get("LinkedTxn", [])]
     if line.get("DetailType") == "SubTotalLineDetail":
         return "Subtotal"
-    return escape(" · ".join(text for text in (line.get("Description", ""), *names) if text))
+    detail: dict[str, Any] = next((v for k, v in line.items() if k.endswith("LineDetail")), {})
+    words = [line.get("Description", "")]
+    words += [detail[key].get("name", "") for key in ("ItemRef", "AccountRef") if key in detail]
+    words += [detail["TaxCodeRef"]["value"]] if "TaxCodeRef" in detail else []
+    words += [f"{link['TxnType']} {link['TxnId']}" for link in line.get("LinkedTxn", [])]
+    return " · ".join(word for word in words if word)
 
 
 def _linked(company: Company, record: Record) -> list[Record]:
@@ -200,19 +243,21 @@ def _title(record: Record) -> str:
     return f"{_TITLES.get(record.entity, record.entity)} {record.fields.get('DocNumber') or record.id}"
 
 
-def _to(company: Company, record: Record) -> str:
-    return link(_address(company, record), _title(record))
+def _to(company: Company, record: Record, *, short: bool = False) -> Text:
+    return Text(record.id if short else _title(record), _address(company, record))
 
 
 def _address(company: Company, record: Record) -> str:
     return f"/quickbooks/{company.realm_id}/{record.entity.lower()}/{record.id}"
 
 
-def _html(title: str, body: str, status: int = 200) -> Response[bytes]:
-    return Response(page(title, body), status_code=status, media_type="text/html; charset=utf-8")
+def _money(cents: int) -> str:
+    return f"{from_cents(cents):,.2f}"
 
 
-def _missing(text: str) -> Response[bytes]:
-    return _html(
-        "Not found", f"<h1>Not found</h1><p>{escape(text)}</p><p>{link('/quickbooks', 'All companies')}</p>", 404
-    )
+def _sides(cents: int) -> tuple[str, str]:
+    return (_money(cents), "") if cents > 0 else ("", _money(-cents))
+
+
+def _missing(message: str) -> Response[str]:
+    return page("quickbooks_problem.html", status=404, title="Not found", message=message)
