@@ -15,7 +15,7 @@ from core.logging import get_logger
 from web.facts import facts_of
 from web.forms import AnyRequest
 from web.guards import SAFE_METHODS, ForeignFormError, NotSignedInError, StepUpNeededError
-from web.htmx import door_page, html, is_htmx
+from web.htmx import door_page, html, is_htmx, see_other
 from web.links import own_path_of, with_next
 from web.purposes import step_up_view
 from web.views import ErrorView, Link, Toast
@@ -72,21 +72,25 @@ def to_sign_in(request: AnyRequest, _exc: Exception) -> Response[Any]:
     base_url = request.app.state.settings.app_base_url
     if is_htmx(request):
         back = own_path_of(request.headers.get("hx-current-url"), base_url) or "/"
-        return Response(b"", status_code=401, headers={"HX-Redirect": with_next("/sign-in", back)})
+        return Response(
+            b"", media_type="text/plain", status_code=401, headers={"HX-Redirect": with_next("/sign-in", back)}
+        )
     if "text/event-stream" in request.headers.get("accept", ""):
-        return Response(b"", status_code=401)
+        return Response(b"", media_type="text/plain", status_code=401)
     if request.method in SAFE_METHODS:
         query = request.scope["query_string"].decode("latin-1")
         back = own_path_of(f"{base_url}{_raw_path(request)}{'?' if query else ''}{query}", base_url) or "/"
     else:
         back = own_path_of(request.headers.get("referer"), base_url) or "/"
-    return Response(b"", status_code=303, headers={"Location": with_next("/sign-in", back)})
+    return see_other(with_next("/sign-in", back))
 
 
 def ask_password(request: AnyRequest, exc: StepUpNeededError) -> Response[Any]:
     """Refuse, and ask for the password right there (S6)."""
     if is_htmx(request):
-        return Response(b"", status_code=403, headers={"HX-Redirect": with_next("/step-up", exc.following)})
+        return Response(
+            b"", media_type="text/plain", status_code=403, headers={"HX-Redirect": with_next("/step-up", exc.following)}
+        )
     visitor = facts_of(request.scope).visitor
     if visitor is None:
         return to_sign_in(request, exc)

@@ -60,6 +60,11 @@ def door_page(
     return response
 
 
+def see_other(path: str, *, status: int = 303, headers: dict[str, str] | None = None) -> Response[Any]:
+    """Send the browser on with a GET: the answer to every form that did its work."""
+    return Response(b"", status_code=status, media_type="text/plain", headers={"Location": path, **(headers or {})})
+
+
 def html(
     request: AnyRequest, template: str, context: dict[str, Any], *, status: int = 200, headers: dict[str, str]
 ) -> Response[str]:

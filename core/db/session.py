@@ -12,16 +12,18 @@ read-then-write transactions lost their update without an error.
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import event, text
+from sqlalchemy import Executable, FromClause, Table, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
+from sqlalchemy.sql import visitors
 
 from core.clock import Runtime
-from core.db.types import TenantOwned
+from core.db.types import Base, TenantOwned
 from core.errors import TieoutError
 from core.signals import Signals
 
@@ -30,6 +32,10 @@ T = TypeVar("T")
 _TENANT = "tenant_id"
 _SYSTEM = "system"
 _SIGNALS = "signals"
+_CHECKED = "tieout_rows_checked"
+ROWS_CHECKED = {_CHECKED: True}
+"""Execution option of a statement whose rows :func:`check_rows` has seen; for core/db/upsert.py alone."""
+
 _RETRIED_STATES = {"40001", "40P01", "55P03", "57P01"}
 _UNIT_TRIES = 3
 
@@ -46,6 +52,12 @@ class ForeignRowError(TieoutError):
     code = "foreign_row"
 
 
+class UnwalledStatementError(TieoutError):
+    """A statement of a kind that the filter does not reach: bulk INSERT, a table instead of its class."""
+
+    code = "unwalled_statement"
+
+
 class _ScopedSession(Session):
     """The synchronous heart of every AsyncSession here; the event hooks below attach to it alone."""
 
@@ -55,14 +67,42 @@ def _only_own_rows(state: ORMExecuteState) -> None:
     info = state.session.info
     if info.get(_SYSTEM):
         return
-    if not any(issubclass(mapper.class_, TenantOwned) for mapper in state.all_mappers):
-        return
     tenant_id = info.get(_TENANT)
     if tenant_id is None:
-        raise NoTenantError("a tenant-owned table was read without a tenant")
+        if _touches_tenants(state.statement):
+            raise NoTenantError("a tenant-owned table was used without a tenant")
+        return
+    if state.is_insert or not state.is_orm_statement:
+        # The filter below reaches entities only: not tables, and not the rows of an INSERT.
+        if _touches_tenants(state.statement) and not state.execution_options.get(_CHECKED):
+            raise UnwalledStatementError("a tenant-owned table was used in a way that cannot be filtered")
+        return
+    if state.is_update:
+        _refuse_moving(state)
+    # Attached to every statement: asking first which entities it has misses those inside CTEs, unions, scalar
+    # subqueries and `select(count()).select_from(X)`, which then told the rows of all tenants.
     state.statement = state.statement.options(
         with_loader_criteria(TenantOwned, lambda cls: cls.tenant_id == tenant_id, include_aliases=True)
     )
+
+
+def _touches_tenants(statement: Executable) -> bool:
+    return any(
+        isinstance(part, Table) and part in _tenant_tables() for part in visitors.iterate(cast("Any", statement))
+    )
+
+
+@cache
+def _tenant_tables() -> frozenset[FromClause]:
+    return frozenset(mapper.local_table for mapper in Base.registry.mappers if issubclass(mapper.class_, TenantOwned))
+
+
+def _refuse_moving(state: ORMExecuteState) -> None:
+    """An UPDATE keeps rows where they are; one by primary keys takes no filter at all."""
+    values: Mapping[Any, Any] = cast("Any", state.statement)._values or {}
+    moves = any(getattr(column, "key", column) == _TENANT for column in values)
+    if (moves or isinstance(state.parameters, list)) and _touches_tenants(state.statement):
+        raise UnwalledStatementError("an UPDATE must filter by WHERE and leave the tenant alone")
 
 
 @event.listens_for(_ScopedSession, "before_flush")

@@ -10,7 +10,7 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db.session import check_rows
+from core.db.session import ROWS_CHECKED, check_rows
 from core.db.types import Base
 
 
@@ -33,7 +33,7 @@ async def insert_missing(session: AsyncSession, model: type[Base], rows: Sequenc
     check_rows(session, model, rows)
     primary = next(iter(_table(model).primary_key.columns))
     statement = _insert(session, model).values(list(rows)).on_conflict_do_nothing().returning(primary)
-    return list((await session.execute(statement)).scalars())
+    return list((await session.execute(statement, execution_options=ROWS_CHECKED)).scalars())
 
 
 async def upsert(
@@ -45,4 +45,4 @@ async def upsert(
     statement = statement.on_conflict_do_update(
         index_elements=list(key), set_={name: statement.excluded[name] for name in update}
     ).returning(next(iter(_table(model).primary_key.columns)))
-    return (await session.execute(statement)).scalar_one()
+    return (await session.execute(statement, execution_options=ROWS_CHECKED)).scalar_one()

@@ -13,7 +13,7 @@ from core.logging import get_logger
 from core.wiring import Wiring
 from web.facts import facts_of
 from web.forms import take_form
-from web.htmx import door_page
+from web.htmx import door_page, see_other
 from web.links import safe_path
 from web.sessions import DEVICE, device_cookie, session_cookie, token_in
 from web.views import SignInView
@@ -31,7 +31,7 @@ async def sign_in_page(
 ) -> Response[Any]:
     following = safe_path(next)
     if facts_of(request.scope).visitor:
-        return Response(b"", status_code=303, headers={"Location": following})
+        return see_other(following)
     return door_page(request, "sign_in/index.html", view=SignInView(next=_shown(following)))
 
 
@@ -56,7 +56,7 @@ async def sign_in_submit(request: Request[Any, Any, Any], wiring: NamedDependenc
         error = _TOO_MANY.format(minutes=say_minutes(exc.retry_after_s))
         return _again(request, email, following, error=error, status=429, retry_after_s=exc.retry_after_s)
     _log.info("sign_in", outcome="done", request_id=facts.request_id)
-    response: Response[Any] = Response(b"", status_code=303, headers={"Location": following})
+    response = see_other(following)
     response.cookies.append(session_cookie(wiring.settings, done.token))
     response.cookies.append(device_cookie(wiring.settings, done.device_token))
     return response

@@ -9,6 +9,7 @@ from core.identity.sessions import end_session
 from core.wiring import Wiring
 from web.deps import Visitor
 from web.guards import signed_in
+from web.htmx import see_other
 from web.sessions import no_session_cookie
 
 
@@ -19,8 +20,7 @@ async def sign_out(
     async with wiring.db.open_session(write=True) as session:
         await end_session(session, visitor.session_hash)
     # Clear-Site-Data empties the back button as well, where the browser knows it.
-    headers = {"Location": "/sign-in", "Clear-Site-Data": '"cache"'}
-    response: Response[Any] = Response(b"", status_code=303, headers=headers)
+    response = see_other("/sign-in", headers={"Clear-Site-Data": '"cache"'})
     response.cookies.append(no_session_cookie(wiring.settings))
     return response
 

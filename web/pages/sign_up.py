@@ -10,7 +10,7 @@ from core.identity.throttle import ThrottledError
 from core.wiring import Wiring
 from web.facts import facts_of
 from web.forms import take_form
-from web.htmx import door_page
+from web.htmx import door_page, see_other
 from web.pages.sign_in import gate_of, say_minutes
 from web.views import SignInView, SignUpView, Toast
 
@@ -20,7 +20,7 @@ _READY = Toast(text="Your workspace is ready. Sign in with your e-mail and passw
 @get("/sign-up", opt={"door": True})
 async def sign_up_page(request: Request[Any, Any, Any]) -> Response[Any]:
     if facts_of(request.scope).visitor:
-        return Response(b"", status_code=303, headers={"Location": "/"})
+        return see_other("/")
     return door_page(request, "sign_up/index.html", view=SignUpView())
 
 

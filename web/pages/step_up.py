@@ -13,7 +13,7 @@ from web.deps import Visitor
 from web.facts import facts_of
 from web.forms import take_form
 from web.guards import NotSignedInError, signed_in
-from web.htmx import door_page
+from web.htmx import door_page, see_other
 from web.links import safe_path
 from web.pages.sign_in import gate_of, say_minutes
 from web.purposes import step_up_view
@@ -49,7 +49,7 @@ async def step_up_submit(
         retry = {"Retry-After": str(exc.retry_after_s)}
         view = step_up_view(visitor, following, error=error)
         return door_page(request, "step_up/index.html", view=view, status=429, headers=retry)
-    return Response(b"", status_code=303, headers={"Location": following})
+    return see_other(following)
 
 
 ROUTES = [step_up_page, step_up_submit]
