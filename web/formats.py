@@ -1,12 +1,20 @@
 """How amounts, dates and numbers are written for a reader. Pure; the templates' filters are thin wrappers."""
 
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
+from typing import Literal
 
 from babel import Locale
 from babel.dates import format_date, format_skeleton, format_time
-from babel.numbers import NumberPattern, format_compact_currency, get_currency_precision
+from babel.numbers import (
+    NumberPattern,
+    format_compact_currency,
+    get_currency_precision,
+    get_decimal_symbol,
+    get_group_symbol,
+)
 
 from core.money import exponent, to_decimal
 from web.views.shell import Place
@@ -20,17 +28,12 @@ def write_money(amount_minor: int, currency: str, locale: str) -> str:
 
     Digits are Stripe's for the currency. Where nobody uses them (ISK, UGX), they are dropped while they are zero.
     """
-    code = currency.upper()
-    value = to_decimal(abs(amount_minor), code)
-    digits = exponent(code)
-    usual = get_currency_precision(code)
-    if usual < digits and value == value.to_integral_value():
-        digits = usual
-    written = _money_pattern(locale, digits).apply(value, locale, currency=code, currency_digits=False)
-    if written.startswith(code):
-        # Unicode's rule for a currency written in letters, which Babel does not apply.
-        written = f"{code}\u00a0{written[len(code) :].lstrip()}"
-    return f"{_MINUS}{written}" if amount_minor < 0 else written
+    form = _money_form(currency.upper(), locale)
+    whole, part = divmod(abs(amount_minor), 10**form.digits)
+    written = _group(whole, form.grouping, form.group_sign)
+    if form.digits and not (form.may_drop and part == 0):
+        written = f"{written}{form.decimal_sign}{part:0{form.digits}d}"
+    return f"{_MINUS if amount_minor < 0 else ''}{form.prefix}{written}{form.suffix}"
 
 
 def write_axis_money(amount_minor: int, currency: str, locale: str) -> str:
@@ -68,9 +71,10 @@ def write_period(first: date, last: date, place: Place) -> str:
 
 def write_clock_time(when: datetime, place: Place, *, seconds: bool = False) -> str:
     """Return "4:40 pm", with ``seconds`` "4:40:09 pm"."""
-    style = "medium" if seconds else "short"
-    written = format_time(local(when, place), style, locale=place.locale)
-    return written.replace("\u202f", " ").replace("AM", "am").replace("PM", "pm")
+    moment = local(when, place).time()
+    if seconds:
+        return _time_of_day(moment.replace(microsecond=0), "medium", place.locale)
+    return _time_of_day(moment.replace(second=0, microsecond=0), "short", place.locale)
 
 
 def write_day_time(when: datetime, place: Place) -> str:
@@ -120,22 +124,75 @@ def local_day(when: date | datetime, place: Place) -> date:
 def _write_date(when: date | datetime, place: Place, this_year: str, other_years: str) -> str:
     day = local_day(when, place)
     if day.year != local_day(place.now, place).year:
-        return format_date(day, other_years, locale=place.locale)
-    return format_skeleton(this_year, datetime(day.year, day.month, day.day, tzinfo=UTC), locale=place.locale)
+        return _date_by_style(day, other_years, place.locale)
+    return _date_by_skeleton(day, this_year, place.locale)
 
 
-@lru_cache(maxsize=32)
-def _money_pattern(locale: str, digits: int) -> NumberPattern:
-    # A copy: Babel shares its parsed patterns between all callers.
-    shared = Locale.parse(locale).currency_formats["standard"]
-    return NumberPattern(
-        shared.pattern,
-        shared.prefix,
-        shared.suffix,
-        shared.grouping,
-        shared.int_prec,
-        (digits, digits),
-        shared.exp_prec,
-        shared.exp_plus,
-        shared.number_pattern,
+# Babel parses the locale anew for every call, which made half of a page's time. The caches hold a few years of days and
+# every minute of a day.
+
+
+@lru_cache(maxsize=4096)
+def _date_by_skeleton(day: date, skeleton: str, locale: str) -> str:
+    return format_skeleton(skeleton, datetime(day.year, day.month, day.day, tzinfo=UTC), locale=locale)
+
+
+@lru_cache(maxsize=4096)
+def _date_by_style(day: date, style: str, locale: str) -> str:
+    return format_date(day, style, locale=locale)
+
+
+@lru_cache(maxsize=8192)
+def _time_of_day(moment: time, style: Literal["short", "medium"], locale: str) -> str:
+    written = format_time(moment, style, locale=locale)
+    return written.replace("\u202f", " ").replace("AM", "am").replace("PM", "pm")
+
+
+@dataclass(frozen=True, slots=True)
+class _MoneyForm:
+    """How one currency is written in one locale: what stands around the digits, and the signs between them."""
+
+    prefix: str
+    suffix: str
+    digits: int
+    may_drop: bool
+    decimal_sign: str
+    group_sign: str
+    grouping: tuple[int, int]
+
+
+@lru_cache(maxsize=512)
+def _money_form(code: str, locale: str) -> _MoneyForm:
+    pattern = Locale.parse(locale).currency_formats["standard"]
+    bare = NumberPattern(
+        pattern.pattern, pattern.prefix, pattern.suffix, pattern.grouping, (1, 1), (0, 0), None, None, None
     )
+    around = bare.apply(0, locale, currency=code, currency_digits=False)
+    prefix, _, suffix = around.partition("0")
+    if prefix == code:
+        # Unicode's rule for a currency written in letters, which Babel does not apply.
+        prefix = f"{code}\u00a0"
+    digits = exponent(code)
+    return _MoneyForm(
+        prefix=prefix,
+        suffix=suffix,
+        digits=digits,
+        may_drop=get_currency_precision(code) < digits,
+        decimal_sign=get_decimal_symbol(locale),
+        group_sign=get_group_symbol(locale),
+        grouping=(pattern.grouping[0], pattern.grouping[1]),
+    )
+
+
+def _group(number: int, grouping: tuple[int, int], sign: str) -> str:
+    """Return ``number`` with its digits grouped from the right: the first group, then equal ones."""
+    first, others = grouping
+    if first == others == 3:
+        return f"{number:,}".replace(",", sign)
+    text = str(number)
+    head, tail = text[:-first], text[-first:]
+    groups = [tail]
+    while head:
+        groups.insert(0, head[-others:])
+        head = head[:-others]
+    return sign.join(groups)

@@ -6,6 +6,7 @@ Each template states its ``view`` in its first lines.
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ def render(env: Environment, name: str, context: Mapping[str, Any]) -> str:
 def _icon_writer(assets: Assets) -> Callable[..., Markup]:
     sprite = assets.url("icons.svg")
 
+    @cache
     def icon(name: str, size: str = "") -> Markup:
         """Draw one icon of the sprite, hidden from screen readers: a word always stands beside it."""
         if name not in assets.icons:

@@ -8,9 +8,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from babel.numbers import format_currency
+from hypothesis import given
+from hypothesis import strategies as st
 from jinja2 import Environment, UndefinedError
 from jinja2.exceptions import TemplateError
 
+from core.money import to_decimal
 from core.reasons import WORDING, Action
 from tests.web import samples
 from tests.web.samples import HOSTILE, PAGES, PLACE
@@ -324,6 +328,19 @@ def test_the_navigation_counts_in_words(env: Environment):
 )
 def test_money_has_stripes_digits_and_a_true_minus(minor: int, currency: str, written: str):
     assert formats.write_money(minor, currency, "en_US") == written
+
+
+@given(
+    st.integers(min_value=0, max_value=10**13),
+    st.sampled_from(["USD", "EUR", "GBP", "AUD", "NZD", "CAD", "INR"]),
+    st.sampled_from(
+        ["en_US", "en_GB", "en_AU", "de_DE", "de_CH", "fr_FR", "sv_SE", "en_IN", "nl_NL", "pt_BR", "ja_JP"]
+    ),
+)
+def test_money_is_written_as_babel_would(minor: int, currency: str, locale: str):
+    babel = format_currency(to_decimal(minor, currency), currency, locale=locale)
+    # The space after a currency in letters is ours.
+    assert formats.write_money(minor, currency, locale).replace("\u00a0", "") == babel.replace("\u00a0", "")
 
 
 def test_times_are_those_of_the_tenant_whatever_the_server_thinks():
