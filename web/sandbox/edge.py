@@ -25,7 +25,7 @@ _MAX_BODY = 16 * 1024 * 1024
 
 # Order matters: Intuit's user-info endpoint also starts with /v1/.
 _PROVIDER_PATHS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("sandbox", re.compile(r"^/(_control/|_static/|_pages/|$)")),
+    ("sandbox", re.compile(r"^/(_control/|_static/|_pages/|quickbooks(/|$)|app/|$)")),
     (
         "quickbooks",
         re.compile(r"^/(v3/company/|connect/oauth2|oauth2/v1/|v2/oauth2/|v1/openid_connect/|op/v1/)"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from litestar import Request, Response, get
@@ -9,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
 
 from web.sandbox.html import page
-from web.sandbox.quickbooks.amounts import from_cents, to_cents
+from web.sandbox.quickbooks.amounts import to_cents
 from web.sandbox.quickbooks.company import Company, Record
 from web.sandbox.quickbooks.fields import BY_PATH, TRANSACTIONS
 from web.sandbox.quickbooks.render import render
@@ -252,7 +253,7 @@ def _address(company: Company, record: Record) -> str:
 
 
 def _money(cents: int) -> str:
-    return f"{from_cents(cents):,.2f}"
+    return f"{Decimal(cents).scaleb(-2):,.2f}"
 
 
 def _sides(cents: int) -> tuple[str, str]:
