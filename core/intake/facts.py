@@ -126,6 +126,7 @@ class Sources:
     invoice: Mapping[str, Any] | None = None
     invoice_lines: tuple[Mapping[str, Any], ...] = ()
     invoice_paid_minor: int | None = None
+    detail_lines: tuple[Mapping[str, Any], ...] = ()
     customer: Mapping[str, Any] | None = None
 
 
@@ -221,9 +222,8 @@ def _sold(sources: Sources, amount: int) -> Iterator[Line]:
     if sources.invoice_lines:
         yield from _invoice_lines(sources)
         return
-    items = _dig(sources.intent, "amount_details", "line_items", "data")
-    if isinstance(items, list) and items:
-        yield from _detail_lines(items)
+    if sources.detail_lines:
+        yield from _detail_lines(sources.detail_lines)
         return
     service, found_by = _service_by_words(sources)
     tax = _dig(sources.intent, "amount_details", "tax", "total_tax_amount")
@@ -360,7 +360,7 @@ def _paid_part(lines: list[Line], paid_minor: int | None) -> list[Line]:
     ]
 
 
-def _detail_lines(items: list[Any]) -> Iterator[Line]:
+def _detail_lines(items: tuple[Mapping[str, Any], ...]) -> Iterator[Line]:
     for item in items:
         name = _text(item.get("product_name"), 300) or "Sale"
         quantity = _int(item.get("quantity")) or 1

@@ -11,7 +11,8 @@ from core.intake.handlers.registry import id_of
 from core.intake.stripe_client import stripe_errors
 
 MAX_PAGES = 20
-_EXPAND_INTENT = ["latest_charge.balance_transaction", "customer", "amount_details.line_items"]
+_EXPAND_INTENT = ["latest_charge.balance_transaction", "customer"]
+_DETAILS = ("line_items", "tax", "discount_amount", "shipping")
 
 
 class StripeReader:
@@ -49,7 +50,8 @@ class StripeReader:
             return payment_facts(Sources(intent, charge, session=session, session_items=items, customer=customer))
         paid = await self._invoice_payment(intent_id)
         if paid is None:
-            return payment_facts(Sources(intent, charge, customer=customer))
+            details = await self._detail_lines(intent)
+            return payment_facts(Sources(intent, charge, detail_lines=details, customer=customer))
         invoice = paid.get("invoice")
         lines = await self._invoice_lines(invoice) if isinstance(invoice, dict) else ()
         return payment_facts(
@@ -62,6 +64,14 @@ class StripeReader:
                 customer=customer,
             )
         )
+
+    async def _detail_lines(self, intent: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+        """Read the payment's own line items, where anything on it says that there are some."""
+        details = intent.get("amount_details")
+        if not isinstance(details, dict) or not any(details.get(key) for key in _DETAILS):
+            return ()
+        rows = await self._optional(f"/v1/payment_intents/{intent['id']}/amount_details_line_items", limit=100)
+        return tuple(rows)
 
     async def _session(self, intent_id: str) -> dict[str, Any] | None:
         found = await self._optional(

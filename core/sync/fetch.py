@@ -13,6 +13,7 @@ from core.errors import (
     AccessExpiredError,
     NotFoundError,
     ProviderError,
+    ProviderRejectedError,
     RateLimitedError,
     ReconnectRequiredError,
 )
@@ -179,6 +180,10 @@ async def _failed(lane: StripeLane, item: SyncItem, error: ProviderError) -> Non
             await lane.block_connection(session, now)
             row.state, row.due_at, row.reason = ItemState.BLOCKED, None, Reason.RECONNECT_STRIPE
             return
+        if isinstance(error, ProviderRejectedError):
+            # A read that Stripe refuses is a fault of ours or a matter of permissions: keep asking, but rarely.
+            row.due_at = now + ladder.LATER
+            return
         stated = getattr(error, "retry_after_s", None)
         lane.failures += 1
         await lanes.note_failures(session, lane.claim, lane.failures)
@@ -194,6 +199,7 @@ def _attempt(item: SyncItem, error: ProviderError, now: datetime) -> Attempt:
     words: dict[type[Any], AttemptOutcome] = {
         RateLimitedError: AttemptOutcome.RATE_LIMITED,
         ReconnectRequiredError: AttemptOutcome.ACCESS_EXPIRED,
+        ProviderRejectedError: AttemptOutcome.REJECTED,
         AccessExpiredError: AttemptOutcome.ACCESS_EXPIRED,
     }
     return Attempt(

@@ -1,0 +1,151 @@
+"""``tieout``: the one command line. Each command explains itself with ``--help`` and ends with 0, 1 or 2.
+
+0: done. 1: it failed, and said why. 2: the command or the environment is wrong, nothing was done.
+"""
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+from core.config import Settings, load_settings
+from core.db.listen import listen
+from core.db.migrate import is_current, upgrade
+from core.errors import ConfigurationError, TieoutError
+from core.identity.rotate import rotate_keys
+from core.logging import configure_logging
+from core.sync.worker import Worker
+from core.wiring import open_wiring
+from web.app import create_app
+from web.server import run_server
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is for scripts, the text for people."""
+    args = _parser().parse_args(argv)
+    command: Command = args.run
+    try:
+        return command(args)
+    except ConfigurationError as exc:
+        _say(str(exc))
+        return 2
+    except TieoutError as exc:
+        _say(f"Failed: {exc}")
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tieout", description="Stripe payments, in your books, tied to the cent.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add(commands, "web", _web, "serve the dashboard (and the worker, when embedded)")
+    _add(commands, "worker", _worker, "work beside PostgreSQL: take events, post payments")
+    _add(commands, "migrate", _migrate, "bring the database to the newest shape")
+    _add(commands, "rotate-keys", _rotate, "bring every stored secret under the first key of TOKEN_KEYS")
+    demo = _add(commands, "demo", _demo, "start app and sandbox with a lively workspace, all on this machine")
+    demo.add_argument("--port", type=int, help="port of the dashboard (default: PORT, or 8000)")
+    demo.add_argument("--sandbox-port", type=int, help="port of the sandbox (default: the next one)")
+    demo.add_argument("--quiet", action="store_true", help="no new payments by themselves")
+    sandbox = _add(commands, "sandbox", _sandbox, "start the stand-ins of Stripe and QuickBooks alone")
+    sandbox.add_argument("--host", default="127.0.0.1")
+    sandbox.add_argument("--port", type=int, default=8001)
+    sandbox.add_argument("--webhook-url", help="where the sandbox delivers Stripe's events")
+    return parser
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, run: Command, text: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text[:1].upper() + text[1:] + ".")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _settings() -> Settings:
+    settings = load_settings()
+    configure_logging(settings.log_level, tracebacks=not settings.is_production)
+    return settings
+
+
+def _web(_args: argparse.Namespace) -> int:
+    settings = _settings()
+    run_server(create_app(settings), settings)
+    return 0
+
+
+def _worker(_args: argparse.Namespace) -> int:
+    settings = _settings()
+    if settings.is_sqlite:
+        raise ConfigurationError(
+            "On SQLite the worker runs inside `tieout web`. A worker of its own needs DATABASE_URL=postgresql://..."
+        )
+    asyncio.run(_work(settings))
+    return 0
+
+
+async def _work(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT; then finish what is in flight (F32)."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    async with open_wiring(settings) as wiring:
+        if not await is_current(wiring.db.engine):
+            raise ConfigurationError("The database is not at its newest shape. Run `tieout migrate` first.")
+        listener = asyncio.create_task(listen(wiring))
+        try:
+            await Worker(wiring).run(stop)
+        finally:
+            listener.cancel()
+
+
+def _migrate(_args: argparse.Namespace) -> int:
+    settings = _settings()
+    upgrade(settings.database_url)
+    _say("The database is at its newest shape.")
+    return 0
+
+
+def _rotate(_args: argparse.Namespace) -> int:
+    settings = _settings()
+
+    async def rotate() -> int:
+        async with open_wiring(settings) as wiring:
+            done = await rotate_keys(wiring.db, wiring.keys)
+        _say(
+            f"{done.rotated} brought under key {wiring.keys.first_key_id}, {done.current} were there already, "
+            f"{done.overtaken} refreshed meanwhile, {done.unreadable} cannot be opened."
+        )
+        return 1 if done.unreadable else 0
+
+    return asyncio.run(rotate())
+
+
+def _demo(args: argparse.Namespace) -> int:
+    # Imported here: a production install starts without the sandbox ever being loaded.
+    from web.demo import run_demo  # noqa: PLC0415
+
+    return run_demo(port=args.port, sandbox_port=args.sandbox_port, lively=not args.quiet)
+
+
+def _sandbox(args: argparse.Namespace) -> int:
+    from web.sandbox.app import run  # noqa: PLC0415 - see _demo
+    from web.sandbox.settings import SandboxSettings  # noqa: PLC0415
+
+    base_url = f"http://{args.host}:{args.port}"
+    _say(f"Sandbox: {base_url} (its control API: docs/sandbox.md)")
+    run(SandboxSettings(base_url=base_url, stripe_webhook_url=args.webhook_url), host=args.host, port=args.port)
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
