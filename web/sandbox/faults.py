@@ -93,8 +93,8 @@ class Faults:
         self._shapes[provider] = shape
 
     def add(self, rule: FaultRule) -> FaultRule:
-        re.compile(rule.path)
-        re.compile(rule.body)
+        for pattern in (rule.path, rule.body):
+            check_pattern(pattern)
         rule.id = rule.id or self._clock.new_id("fault_", 12)
         self._rules.append(rule)
         return rule
@@ -147,6 +147,15 @@ class Faults:
         if rule.retry_after is not None:
             answer.headers.append(("retry-after", rule.retry_after))
         return answer
+
+
+def check_pattern(pattern: str) -> None:
+    """Refuse what is no regular expression, in words for whoever wrote it."""
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        message = f"not a regular expression: {pattern!r} ({error})"
+        raise ValueError(message) from error
 
 
 def _matches(rule: FaultRule, *, provider: str, method: str, path: str, body: bytes) -> bool:

@@ -1,7 +1,6 @@
 """Work that falls due later: balance transactions, webhook deliveries, retries. Runs on the sandbox's clock."""
 
 import asyncio
-import contextlib
 import heapq
 import logging
 from collections.abc import Awaitable, Callable
@@ -9,10 +8,9 @@ from typing import NamedTuple
 
 from web.sandbox.clock import SandboxClock
 
-Job = Callable[[], Awaitable[None] | None]
+Job = Callable[[], Awaitable[object] | None]
 
 _MAX_ROUNDS = 10_000
-_IDLE_S = 3600.0
 _log = logging.getLogger(__name__)
 
 
@@ -83,7 +81,7 @@ class Scheduler:
                 self._spawn(outcome)
         return started
 
-    def _spawn(self, work: Awaitable[None]) -> None:
+    def _spawn(self, work: Awaitable[object]) -> None:
         async def guarded() -> None:
             try:
                 await work
@@ -95,13 +93,14 @@ class Scheduler:
         task.add_done_callback(self._running.discard)
 
     async def _wait_for_next(self) -> None:
-        delay = self._heap[0].at - self._clock.timestamp() if self._heap else _IDLE_S
-        timer = asyncio.ensure_future(self._clock.sleep(max(delay, 0.0)))
-        waker = asyncio.ensure_future(self._wake.wait())
+        """Until the next job is due or a new one came; an empty heap waits for the latter alone."""
+        waiters: list[asyncio.Future[object]] = [asyncio.ensure_future(self._wake.wait())]
+        if self._heap:
+            delay = max(self._heap[0].at - self._clock.timestamp(), 0.0)
+            waiters.append(asyncio.ensure_future(self._clock.sleep(delay)))
         try:
-            await asyncio.wait({timer, waker}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for waiter in (timer, waker):
+            for waiter in waiters:
                 waiter.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await waiter
+            await asyncio.gather(*waiters, return_exceptions=True)

@@ -27,6 +27,7 @@ def add_item(world: World, account: Account, customer_id: str, line: Line, curre
         _taxes=invoice_taxes(world, account, line),
     )
     account.add(made)
+    account.pending_invoice_items.setdefault(customer_id, []).append(made)
     emit(world, account, "invoiceitem.created", made, send=send)
     return made
 
@@ -37,14 +38,27 @@ def draft(
     """A draft invoice; takes the customer's pending items of its currency."""
     invoice = shapes_billing.invoice(world, account, customer, currency)
     if take_pending:
-        for item in account.shelf("invoiceitem").oldest_first():
-            if item["customer"] == customer["id"] and item["invoice"] is None and item["currency"] == currency:
-                item["invoice"] = invoice["id"]
-                invoice["_lines"].append(shapes_billing.invoice_line(world, account, invoice["id"], item))
+        for item in _take_pending(account, customer["id"], currency):
+            attach_item(world, account, invoice, item)
     recalculate(invoice)
     account.add(invoice)
     emit(world, account, "invoice.created", invoice, send=send)
     return invoice
+
+
+def attach_item(world: World, account: Account, invoice: Json, item: Json) -> None:
+    """Make an invoice item a line of a draft; the totals follow with :func:`recalculate`."""
+    item["invoice"] = invoice["id"]
+    invoice["_lines"].append(shapes_billing.invoice_line(world, account, invoice["id"], item))
+
+
+def _take_pending(account: Account, customer_id: str, currency: str) -> list[Json]:
+    waiting = account.pending_invoice_items.pop(customer_id, [])
+    taken = [item for item in waiting if item["invoice"] is None and item["currency"] == currency]
+    left = [item for item in waiting if item["invoice"] is None and item["currency"] != currency]
+    if left:
+        account.pending_invoice_items[customer_id] = left
+    return taken
 
 
 def draft_of_lines(
@@ -141,7 +155,7 @@ def mark_paid(world: World, account: Account, invoice: Json, *, send: bool = Tru
 
 def payments_of(account: Account, invoice: Json) -> list[Json]:
     shelf = account.shelf("invoice_payment")
-    return [row for row in shelf.oldest_first() if row["invoice"] == invoice["id"]]
+    return [shelf.by_id[payment_id] for payment_id in invoice["_payments"]]
 
 
 def intent_of(account: Account, invoice: Json) -> Json | None:
@@ -157,5 +171,6 @@ def _attach_intent(world: World, account: Account, invoice: Json, *, send: bool)
     intent.update(customer=invoice["customer"], description=f"Payment for Invoice {invoice['number']}")
     account.add(intent)
     payment = {"payment_intent": intent["id"], "type": "payment_intent"}
-    account.add(shapes_billing.invoice_payment(world, account, invoice, payment, invoice["total"]))
+    row = account.add(shapes_billing.invoice_payment(world, account, invoice, payment, invoice["total"]))
+    invoice["_payments"].append(row["id"])
     emit(world, account, "payment_intent.created", intent, send=send)

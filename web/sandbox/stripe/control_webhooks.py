@@ -4,6 +4,7 @@ from typing import Any
 
 from litestar.handlers import HTTPRouteHandler
 
+from web.sandbox.faults import check_pattern
 from web.sandbox.routes import ControlCall, Nothing, control_route
 from web.sandbox.stripe.errors import no_such
 from web.sandbox.stripe.inputs import LimitInput, OddInput, ReleaseInput, ResendInput
@@ -20,6 +21,7 @@ def webhook_control(world: World, limiter: RateLimiter) -> list[HTTPRouteHandler
     outbox = world.outbox
 
     def set_knobs(call: ControlCall[Knobs]) -> Knobs:
+        check_pattern(call.data.drop or "")
         outbox.knobs = call.data
         return outbox.knobs
 

@@ -101,26 +101,18 @@ def _charge_refunds(world: World, account: Account, charge: Json) -> Json:
 
 
 def _invoice_payments(world: World, account: Account, invoice: Json) -> Json:
-    found = [p for p in account.shelf("invoice_payment").oldest_first() if p["invoice"] == invoice["id"]]
+    shelf = account.shelf("invoice_payment")
+    found = [shelf.by_id[payment_id] for payment_id in _stored(account, invoice)["_payments"]]
     data = [public(p) for p in found[:_LIST_PAGE]]
     return list_object("/v1/invoice_payments", data, has_more=len(found) > _LIST_PAGE)
 
 
 def _line_taxes(world: World, account: Account, item: Json) -> Any:
-    return deepcopy(_stored_item(account, item).get("_taxes", []))
+    return deepcopy(account.line_items.get(item["id"], item).get("_taxes", []))
 
 
 def _line_discounts(world: World, account: Account, item: Json) -> Any:
-    return deepcopy(_stored_item(account, item).get("_discounts", []))
-
-
-def _stored_item(account: Account, item: Json) -> Json:
-    for kind in ("checkout.session", "payment_link"):
-        for owner in account.shelf(kind).newest_first():
-            for stored in owner["_items"]:
-                if stored["id"] == item["id"]:
-                    return dict(stored)
-    return item
+    return deepcopy(account.line_items.get(item["id"], item).get("_discounts", []))
 
 
 def _intent_line_items(world: World, account: Account, intent: Json) -> Json:

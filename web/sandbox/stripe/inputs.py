@@ -79,6 +79,8 @@ class PaymentInput(msgspec.Struct, kw_only=True):
     lines: list[LineInput] = []
     tip: int = 0
     shipping: int = 0
+    tax: int = 0
+    """Part of ``amount`` that a plain intent declares as tax (``amount_details.tax``)."""
     description: str | None = None
     metadata: dict[str, str] = {}
     session_metadata: dict[str, str] = {}

@@ -77,7 +77,9 @@ def _bare_intent(
     intent.update(fields)
     intent.update(payment_method=method["id"], _billing=details, _l3=_l3(world, wish))
     if wish.tip:
-        intent["amount_details"] = {"tip": {"amount": wish.tip}}
+        intent["amount_details"]["tip"] = {"amount": wish.tip}
+    if wish.tax:
+        intent["amount_details"]["tax"] = {"total_tax_amount": wish.tax}
     account.add(intent)
     emit(world, account, "payment_intent.created", intent, send=wish.webhooks)
     card = cards.behaviour_of(method)

@@ -126,6 +126,7 @@ def session_item(world: World, account: Account, line: Line, currency: str) -> J
     ]
     if line.discount:
         made["_discounts"] = [{"amount": line.discount, "discount": _discount(world, line.discount, currency)}]
+    account.line_items[made["id"]] = made
     return made
 
 

@@ -297,6 +297,7 @@ def invoice(world: World, account: Account, customer: Json, currency: str) -> Js
         "total_taxes": [],
         "webhooks_delivered_at": made["created"],
         "_lines": [],
+        "_payments": [],
     }
 
 

@@ -77,6 +77,10 @@ class Account:
     livemode: bool = False
     invoice_sequence: int = 0
     shelves: dict[str, Shelf] = field(default_factory=dict)
+    line_items: dict[str, Json] = field(default_factory=dict)
+    """Lines of sessions and payment links by id; they have no list of their own."""
+    pending_invoice_items: dict[str, list[Json]] = field(default_factory=dict)
+    """Invoice items that wait for an invoice, by customer."""
     tombstones: dict[str, Json] = field(default_factory=dict)
     """What is left of deleted objects: Stripe still answers for them, with ``deleted: true``."""
     posted_minor: dict[str, int] = field(default_factory=dict)

@@ -66,15 +66,17 @@ def create_item(call: Call) -> Json:
     invoice_id = text(call.params, "invoice")
     if invoice_id:
         invoice = call.load("invoice", invoice_id, param="invoice")
-        item["invoice"] = invoice["id"]
-        invoice["_lines"].append(shapes_billing.invoice_line(call.world, call.account, invoice["id"], item))
+        billing.attach_item(call.world, call.account, invoice, item)
         billing.recalculate(invoice)
     return item
 
 
 @TABLE.delete("/v1/invoiceitems/{id}", "invoice_write")
 def delete_item(call: Call) -> Json:
-    return remove(call, "invoiceitem")
+    removed = remove(call, "invoiceitem")
+    for waiting in call.account.pending_invoice_items.values():
+        waiting[:] = [item for item in waiting if item["id"] != removed["id"]]
+    return removed
 
 
 @TABLE.post("/v1/invoices", "invoice_write")
