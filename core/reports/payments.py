@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db.models import Customer, Payment, PaymentState
+from core.db.models import Customer, Payment, PaymentState, Service
 from core.reasons import Reason
 from core.reports import words
 from core.reports.query import Cursor, PaymentQuery
@@ -105,6 +105,11 @@ async def payments_table(
         older=_cursor(rows[-1].Payment) if rows and has_older else None,
         is_first_page=not has_newer,
     )
+
+
+async def find_service_name(session: AsyncSession, service_id: UUID) -> str:
+    """Return the name of the service that the table is narrowed to; "" if there is none of this tenant."""
+    return (await session.execute(select(Service.name).where(Service.id == service_id))).scalar_one_or_none() or ""
 
 
 async def _portions(session: AsyncSession, shared: Sequence[ColumnElement[bool]]) -> list[Portion]:

@@ -1,10 +1,11 @@
 """Every page and endpoint, one line each."""
 
-from web.pages import health, home, sign_in, sign_out, sign_up, step_up, webhooks
+from web.pages import health, home, payments, sign_in, sign_out, sign_up, step_up, webhooks
 
 ROUTE_HANDLERS = [
     *health.ROUTES,
     *home.ROUTES,
+    *payments.ROUTES,
     *sign_in.ROUTES,
     *sign_out.ROUTES,
     *sign_up.ROUTES,

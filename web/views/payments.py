@@ -46,10 +46,14 @@ class Summary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attention:
-    """How many payments need a person, and how many of those "Retry all" would try again."""
+    """How many payments need a person, whatever their date, and how many of those "Retry all" would try again.
+
+    ``all_href`` is set where some of them lie before the shown dates: it shows them all.
+    """
 
     count: int
     retryable: int
+    all_href: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

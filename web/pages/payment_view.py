@@ -1,0 +1,158 @@
+"""The page of one payment as its template wants it."""
+
+from dataclasses import replace
+from itertools import groupby
+
+from core.books.documents import DocumentKind
+from core.config import Settings
+from core.db.models import Payment
+from core.reasons import Action
+from core.reports.links import BooksLinks, stripe_payment_url
+from core.reports.payment import InBooks, Ledger, PaymentDetail
+from core.reports.standing import Standing
+from web import views
+from web.formats import write_money
+
+_KINDS = {DocumentKind.INVOICE: "Invoice", DocumentKind.PAYMENT: "Payment"}
+
+
+def payment_view(
+    found: PaymentDetail, *, standing: Standing, settings: Settings, links: BooksLinks, place: views.Place
+) -> views.PaymentView:
+    """Return the whole page."""
+    payment = found.payment
+    is_foreign = payment.settled_currency is not None and payment.settled_currency != payment.currency
+    amount, currency = _amount(payment)
+    return views.PaymentView(
+        live_since=standing.live_seq,
+        id=str(payment.id),
+        client=found.client,
+        service=found.service,
+        paid_at=payment.paid_at,
+        state=payment.state.value,
+        currency=currency,
+        amount_minor=amount,
+        client_amount_minor=payment.amount_minor if is_foreign else None,
+        client_currency=payment.currency.upper() if is_foreign else None,
+        service_id=str(found.service_id) if found.service_id else None,
+        books_name=standing.books_name,
+        problem=_problem(found, standing),
+        posting=_posting(found.ledger) if found.ledger else None,
+        documents=tuple(_document(row, found, links) for row in found.documents),
+        facts=tuple(_facts(found, standing, settings)),
+        timeline=tuple(_timeline(found, place)),
+        can_ignore=found.can_ignore,
+    )
+
+
+def _amount(payment: Payment) -> tuple[int, str]:
+    if payment.settled_minor is not None and payment.settled_currency is not None:
+        return payment.settled_minor, payment.settled_currency.upper()
+    return payment.amount_minor, payment.currency.upper()
+
+
+def _problem(found: PaymentDetail, standing: Standing) -> views.Problem | None:
+    why = found.why
+    if why is None:
+        return None
+    return views.Problem(
+        title=why.wording.title,
+        explanation=why.wording.explanation,
+        # The lines are on this very page; a link to them is of use only while there are any.
+        action=Action.NONE.value
+        if why.wording.action is Action.SEE_LINES and found.ledger is None
+        else why.wording.action.value,
+        can_retry=found.can_retry,
+        attempts=found.tries,
+        last_tried_at=found.last_tried_at,
+        next_try_at=why.until,
+        said=found.said,
+        said_by=standing.books_name,
+        reference=found.said_reference,
+    )
+
+
+def _posting(ledger: Ledger) -> views.Posting:
+    groups = tuple(
+        views.PostingGroup(
+            title=title,
+            lines=tuple(
+                views.PostingLine(
+                    account=line.account_name,
+                    note=line.note,
+                    debit_minor=line.debit_minor,
+                    credit_minor=line.credit_minor,
+                    why=line.why,
+                )
+                for line in lines
+            ),
+        )
+        for title, lines in groupby(ledger.lines, key=lambda line: line.group)
+    )
+    return views.Posting(
+        currency=ledger.currency.upper(),
+        groups=groups,
+        total_debit_minor=sum(line.debit_minor or 0 for line in ledger.lines),
+        total_credit_minor=sum(line.credit_minor or 0 for line in ledger.lines),
+        is_posted=ledger.is_posted,
+    )
+
+
+def _document(row: InBooks, found: PaymentDetail, links: BooksLinks) -> views.DocumentRow:
+    return views.DocumentRow(
+        label=f"{_KINDS.get(row.kind, 'Entry')} {row.number}",
+        day=row.day,
+        amount_minor=row.total_minor,
+        currency=row.currency.upper(),
+        what_for=found.service if row.kind is DocumentKind.INVOICE else "Paid by Stripe",
+        href=links.to(row.kind, row.external_id),
+    )
+
+
+def _facts(found: PaymentDetail, standing: Standing, settings: Settings) -> list[views.Fact]:
+    payment = found.payment
+    gross, currency = _amount(payment)
+    facts = [views.Fact(label="Gross", amount_minor=gross, currency=currency)]
+    if payment.fee_minor is not None:
+        facts.append(views.Fact(label="Stripe fee", amount_minor=-payment.fee_minor, currency=currency))
+    if payment.net_minor is not None:
+        facts.append(views.Fact(label="Net", amount_minor=payment.net_minor, currency=currency, is_strong=True))
+    else:
+        facts.append(views.Fact(label="Fee and net", text="Known once Stripe has settled it"))
+    if payment.refunded_minor:
+        facts.append(
+            views.Fact(label="Refunded", amount_minor=-payment.refunded_minor, currency=payment.currency.upper())
+        )
+    for line in {line.service_id: line for line in found.lines}.values():
+        href = f"/mapping#s-{line.service_id}"
+        facts.append(views.Fact(label="Service", text=line.service, href=href, link_label="Mapping"))
+        facts.append(views.Fact(label="Known by", text=line.found_by))
+    if found.email:
+        facts.append(views.Fact(label="E-mail", text=found.email))
+    if payment.paid_with:
+        facts.append(views.Fact(label="Paid with", text=payment.paid_with))
+    stripe_url = stripe_payment_url(settings, standing.stripe, payment.source_id)
+    facts.append(views.Fact(label="Stripe payment", text=payment.source_id, href=stripe_url, is_code=True))
+    if found.reference:
+        facts.append(views.Fact(label="Our reference", text=found.reference, is_code=True))
+    return facts
+
+
+def _timeline(found: PaymentDetail, place: views.Place) -> list[views.TimelineEvent]:
+    """Return the history, newest first; seconds are told where two entries share a minute."""
+    payment = found.payment
+    events = [
+        views.TimelineEvent(at=one.at, text=one.text, note=one.note, code=one.code, icon=one.icon, tone=one.tone)
+        for one in found.history
+    ]
+    if found.seen is not None:
+        events.append(
+            views.TimelineEvent(at=found.seen.at, text="Message from Stripe stored", code=found.seen.type, tone="good")
+        )
+    paid = write_money(payment.amount_minor, payment.currency, place.locale)
+    how = f" by {payment.paid_with}" if payment.paid_with else ""
+    events.append(views.TimelineEvent(at=payment.paid_at, text=f"{found.client} paid {paid}{how}", icon="credit-card"))
+    minutes = [event.at.replace(second=0, microsecond=0) for event in events]
+    return [
+        replace(event, with_seconds=minutes.count(minute) > 1) for event, minute in zip(events, minutes, strict=True)
+    ]
