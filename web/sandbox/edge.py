@@ -28,7 +28,9 @@ _PROVIDER_PATHS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("sandbox", re.compile(r"^/(_control/|_static/|_pages/|quickbooks(/|$)|app/|$)")),
     (
         "quickbooks",
-        re.compile(r"^/(v3/company/|connect/oauth2|oauth2/v1/|v2/oauth2/|v1/openid_connect/|op/v1/)"),
+        re.compile(
+            r"^/(v3/company/|connect/oauth2|oauth2/v1/|v2/oauth2/|v1/openid_connect/|op/v1/|\.well-known/openid)"
+        ),
     ),
     ("stripe", re.compile(r"^/(v1|v2|oauth)/")),
 )

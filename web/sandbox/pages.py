@@ -6,7 +6,7 @@ from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
 
-from core.money import MoneyError, exponent
+from core.money import MoneyError, exponent, to_decimal
 from web.sandbox.html import page
 from web.sandbox.stripe import businesses, disputes, ledger, payouts, refunds
 from web.sandbox.stripe.errors import StripeError
@@ -143,8 +143,20 @@ def _view(world: World, account: Account) -> Json:
         "connected": world.grant_of(account.id) is not None,
         "balance": shown,
         "unpaid": unpaid,
+        "offer": _offer(account),
         "services": [p["name"] for p in account.shelf("product").newest_first() if p["active"]],
         "charges": charges,
+    }
+
+
+def _offer(account: Account) -> Json:
+    """What the form is filled with: the first service and its price."""
+    product = next((p for p in account.shelf("product").oldest_first() if p["active"]), None)
+    price = account.get("price", product["default_price"] or "") if product else None
+    amount = price["unit_amount"] if price else 125 * 10 ** exponent(account.currency)
+    return {
+        "name": product["name"] if product else "Portrait session",
+        "amount": str(to_decimal(amount, account.currency)),
     }
 
 
