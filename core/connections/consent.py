@@ -17,6 +17,7 @@ from core.connections.attach import Person, attach, refuse_if_occupied
 from core.connections.providers import consent_flow, consent_mode, is_offered
 from core.connections.refresh import put_tokens, uncancelled
 from core.connections.refusals import (
+    ConnectError,
     consent_refused,
     link_is_spent,
     not_answering,
@@ -166,9 +167,7 @@ async def _redeem(
     except ProviderError:
         raise not_completed(kind) from None
     except InputError as exc:
-        refusal = not_completed(kind)
-        refusal.message = exc.message
-        raise refusal from None
+        raise ConnectError(kind, not_completed(kind).title, exc.message) from None
     if len(identities) != 1:
         raise not_completed(kind)
     return tokens, identities[0]
