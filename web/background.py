@@ -1,4 +1,4 @@
-"""What runs beside the pages in the same process: the inbox's writer, the listener, the embedded worker."""
+"""What runs beside the pages in the same process: the inbox's writer, listener and live watcher, and the worker."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,6 +10,7 @@ from core.intake.webhook import Inbox
 from core.logging import get_logger
 from core.sync.worker import DRAIN_S, Worker
 from core.wiring import Wiring
+from web.live import LiveHub
 
 log = get_logger("background")
 
@@ -19,18 +20,20 @@ class Background:
     """What handlers may hand work to."""
 
     inbox: Inbox
+    live: LiveHub
 
 
 @asynccontextmanager
 async def start_background(wiring: Wiring) -> AsyncIterator[Background]:
     """Run everything while the context is open; the worker finishes what is in flight before it goes (F32)."""
-    inbox = Inbox(wiring)
-    tasks = [asyncio.create_task(inbox.run()), asyncio.create_task(listen(wiring))]
+    inbox, live = Inbox(wiring), LiveHub(wiring)
+    tasks = [asyncio.create_task(work) for work in (inbox.run(), listen(wiring), live.run())]
     stop = asyncio.Event()
     worker = asyncio.create_task(Worker(wiring).run(stop)) if wiring.settings.runs_worker else None
     try:
-        yield Background(inbox)
+        yield Background(inbox, live)
     finally:
+        live.close()
         stop.set()
         if worker is not None:
             await _drain(worker)

@@ -1,8 +1,9 @@
 """Every page and endpoint, one line each."""
 
-from web.pages import health, home, payments, sign_in, sign_out, sign_up, step_up, webhooks
+from web.pages import events, health, home, payments, sign_in, sign_out, sign_up, step_up, webhooks
 
 ROUTE_HANDLERS = [
+    *events.ROUTES,
     *health.ROUTES,
     *home.ROUTES,
     *payments.ROUTES,
