@@ -197,6 +197,19 @@ async def test_a_manual_payout_has_no_breakdown(running: Running) -> None:
     assert await sound(running, business) == {"usd": 20000}
 
 
+async def test_daily_payouts_settle_each_day_by_themselves(running: Running) -> None:
+    business = await running.control.create_account("Lumen Studio", daily_payouts=True)
+    await pay(running, business, 10000, fee=0)
+    await running.control.advance(days=1)
+    await pay(running, business, 7000, fee=0)
+    await running.control.advance(days=6)
+    listed = (await running.get(business.secret_key, "/v1/payouts"))["data"]
+    assert [(p["amount"], p["status"]) for p in listed] == [(7000, "paid"), (10000, "paid")]
+    assert listed[0]["created"] - listed[1]["created"] == pytest.approx(86_400, abs=2)
+    assert all(p["created"] % 86_400 <= 2 for p in listed)
+    assert await sound(running, business) == {"usd": 0}
+
+
 async def test_other_rows_carry_their_reporting_category(running: Running) -> None:
     business = await studio(running)
     await running.control.add_row(business.id, "stripe_fee", -200, description="Radar")

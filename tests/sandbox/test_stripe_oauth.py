@@ -162,6 +162,23 @@ async def test_an_app_is_uninstalled_through_its_install(running: Running) -> No
         await running.stripe(tokens["access_token"]).v1.balance.retrieve_async()
 
 
+async def test_connect_is_refused_for_a_business_that_another_platform_controls(running: Running) -> None:
+    business = await running.control.create_account("Booked Studio", platform_controlled=True)
+    form = {
+        "flow": "connect",
+        "client_id": "ca_sandbox",
+        "redirect_uri": CALLBACK,
+        "state": "s1",
+        "scope": "read_write",
+        "account": business.id,
+        "decision": "allow",
+    }
+    answer = await running.http.post(f"{running.url}/oauth/decide", data=form)
+    assert answer.status_code == 403
+    assert "controlled by another platform" in answer.text
+    assert "code" in await consent(running, "app", business.id)
+
+
 async def test_only_the_platform_key_gets_tokens(running: Running) -> None:
     business = await running.control.create_account("Lumen Studio")
     callback = await consent(running, "connect", business.id)

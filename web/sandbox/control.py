@@ -18,7 +18,7 @@ class Advance(msgspec.Struct):
     seconds: float = 0.0
     days: float = 0.0
     flush: bool = True
-    """Also run everything that became due."""
+    """Also run everything that falls due on the way, each at its own moment."""
 
 
 class LogOptions(msgspec.Struct):
@@ -36,9 +36,11 @@ def shared_control(
         return {"now": clock.now_ts(), "iso": clock.now().isoformat(), "offset_s": clock.offset_s}
 
     async def advance(call: ControlCall[Advance]) -> dict[str, Any]:
-        clock.advance(call.data.seconds + call.data.days * 86_400)
-        jobs = await scheduler.run_due() if call.data.flush else 0
-        return {**time(), "jobs": jobs}
+        seconds = call.data.seconds + call.data.days * 86_400
+        if call.data.flush:
+            return {"jobs": await scheduler.advance(seconds), **time()}
+        clock.advance(seconds)
+        return {"jobs": 0, **time()}
 
     async def flush(_: ControlCall[Nothing]) -> dict[str, Any]:
         return {"jobs": await scheduler.run_due(), "pending": scheduler.pending()}

@@ -12,7 +12,7 @@ from web.sandbox.stripe import businesses, disputes, ledger, payouts, refunds
 from web.sandbox.stripe.errors import StripeError
 from web.sandbox.stripe.inputs import CustomerInput, LineInput, PaymentInput
 from web.sandbox.stripe.making import make_payment
-from web.sandbox.stripe.params import decode
+from web.sandbox.stripe.params import flat
 from web.sandbox.stripe.world import Account, Json, World
 
 AnyRequest = Request[Any, Any, Any]
@@ -178,8 +178,7 @@ def _state(charge: Json) -> str:
 
 
 async def _form(request: AnyRequest) -> dict[str, str]:
-    fields = decode((await request.body()).decode("utf-8", "replace"))
-    return {name: value for name, value in fields.items() if isinstance(value, str)}
+    return flat(await request.body())
 
 
 def _back(account_id: str, *, done: str = "", problem: str = "") -> Redirect:

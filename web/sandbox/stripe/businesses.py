@@ -18,6 +18,7 @@ def create(
     currency: str | None = None,
     account_id: str | None = None,
     payout_delay_days: int = 2,
+    platform_controlled: bool = False,
 ) -> Account:
     """A new business with its own secret key."""
     account = Account(
@@ -29,6 +30,7 @@ def create(
         created=world.now(),
         secret_key=world.new_id("sk_test_", 32),
         payout_delay_days=payout_delay_days,
+        platform_controlled=platform_controlled,
     )
     world.accounts[account.id] = account
     world.keys[account.secret_key] = Key(account.secret_key, account.id)

@@ -64,7 +64,11 @@ class _Control:
             currency=wish.currency,
             account_id=wish.id,
             payout_delay_days=wish.payout_delay_days,
+            platform_controlled=wish.platform_controlled,
         )
+        if wish.daily_payouts:
+            account.daily_payouts = True
+            payouts.start_daily(self._world, account)
         return self._summary(account)
 
     def list_accounts(self, _: ControlCall[Nothing]) -> list[Json]:

@@ -16,6 +16,10 @@ class AccountInput(msgspec.Struct, kw_only=True):
     currency: str | None = None
     id: str | None = None
     payout_delay_days: int = 2
+    daily_payouts: bool = False
+    """Pay out automatically at every midnight UTC of the sandbox's clock."""
+    platform_controlled: bool = False
+    """Owned by a booking platform: Connect OAuth is refused, the Stripe App works."""
 
 
 class ProductInput(msgspec.Struct, kw_only=True):

@@ -73,7 +73,18 @@ class OAuth:
         return ask
 
     def allow(self, ask: Ask, account_id: str) -> str:
-        """The business said yes; returns where to send the browser."""
+        """The business said yes; returns where to send the browser.
+
+        Raises:
+            OAuthError: shown as a page, for an account that another platform controls (Connect only).
+        """
+        account = self._world.accounts.get(account_id)
+        if account is None:
+            message = "That business does not exist here."
+            raise OAuthError("invalid_request", message)
+        if ask.flow == "connect" and account.platform_controlled:
+            message = "This account is controlled by another platform and cannot be connected with read_write access."
+            raise OAuthError("access_denied", message, status=403)
         code = self._world.new_id("ac_", 32)
         self._codes[code] = Code(account_id, ask.flow, self._world.clock.timestamp())
         answer = {"code": code, "state": ask.state}

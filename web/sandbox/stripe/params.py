@@ -28,6 +28,11 @@ def decode(raw: str) -> Params:
     return {name: _listify(child) for name, child in tree.items()}
 
 
+def flat(body: bytes) -> dict[str, str]:
+    """A plain form; the last of repeated fields wins, brackets mean nothing."""
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MAX_FIELDS))
+
+
 def _put(tree: Params, path: list[str], value: str, key: str) -> None:
     node = tree
     for part in path[:-1]:

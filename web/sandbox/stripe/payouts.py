@@ -68,6 +68,29 @@ def create_manual(
     return payout
 
 
+def start_daily(world: World, account: Account) -> None:
+    """An automatic payout at every midnight UTC from now on, paid on its arrival date."""
+    midnight = (world.now() // DAY_S + 1) * DAY_S
+    world.scheduler.at(midnight, lambda: _daily(world, account))
+
+
+def _daily(world: World, account: Account) -> None:
+    if not account.daily_payouts:
+        return
+    for currency in sorted(account.posted_minor):
+        if sum(row["net"] for row in unpaid_rows(world, account, currency)) == 0:
+            continue
+        payout = advance(world, account, create_automatic(world, account, currency))
+        world.scheduler.at(payout["arrival_date"], lambda due=payout: _arrive(world, account, due))  # type: ignore[misc]  # mypy cannot infer a lambda's default
+    start_daily(world, account)
+
+
+def _arrive(world: World, account: Account, payout: Json) -> None:
+    """It may have failed or been cancelled meanwhile."""
+    if payout["status"] == "in_transit":
+        pay(world, account, payout)
+
+
 def advance(world: World, account: Account, payout: Json) -> Json:
     """On its way: in_transit, then the reconciliation is completed (automatic only)."""
     payout["status"] = "in_transit"

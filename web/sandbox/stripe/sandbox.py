@@ -24,8 +24,8 @@ from web.sandbox.stripe.control_webhooks import webhook_control
 from web.sandbox.stripe.dispatch import ApiRequest, Dispatcher
 from web.sandbox.stripe.errors import OAuthError, fault_shape
 from web.sandbox.stripe.limits import RateLimiter
-from web.sandbox.stripe.oauth import OAuth
-from web.sandbox.stripe.params import decode
+from web.sandbox.stripe.oauth import Ask, OAuth
+from web.sandbox.stripe.params import flat
 from web.sandbox.stripe.webhooks import Outbox
 from web.sandbox.stripe.world import Key, World
 
@@ -116,20 +116,21 @@ class StripeSandbox:
 
         @post("/oauth/decide", status_code=303)
         async def decide(request: AnyRequest) -> Response[Any]:
-            form = decode((await request.body()).decode("utf-8", "replace"))
+            form = flat(await request.body())
             try:
                 ask = oauth.read_ask(form.get("flow", ""), {**form, "response_type": "code"})
+                return Redirect(decided(ask, form), status_code=303)
             except OAuthError as error:
                 return page("oauth_error.html", status=error.status, message=str(error))
+
+        def decided(ask: Ask, form: Mapping[str, str]) -> str:
             if form.get("decision") != "allow":
-                return Redirect(oauth.refuse(ask), status_code=303)
+                return oauth.refuse(ask)
             account_id = form.get("account", "new")
             if account_id == "new":
                 name = form.get("new_name", "").strip() or "New studio"
                 account_id = businesses.create(world, name=name, email=form.get("new_email") or "").id
-            if account_id not in world.accounts:
-                return page("oauth_error.html", status=400, message="That business does not exist here.")
-            return Redirect(oauth.allow(ask, account_id), status_code=303)
+            return oauth.allow(ask, account_id)
 
         return [connect, app, decide]
 
@@ -137,7 +138,7 @@ class StripeSandbox:
         oauth = self._oauth
 
         async def answer(request: AnyRequest, flow: str) -> Response[bytes]:
-            params = decode((await request.body()).decode("utf-8", "replace"))
+            params = flat(await request.body())
             secret = _bearer(request.headers.get("authorization", ""))
             try:
                 if flow == "deauthorize":

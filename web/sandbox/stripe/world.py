@@ -74,6 +74,9 @@ class Account:
     created: int
     secret_key: str
     payout_delay_days: int = 2
+    daily_payouts: bool = False
+    platform_controlled: bool = False
+    """Belongs to a booking platform; such accounts cannot be connected by Connect OAuth."""
     livemode: bool = False
     invoice_sequence: int = 0
     shelves: dict[str, Shelf] = field(default_factory=dict)
