@@ -23,7 +23,7 @@ from web.demo import cast
 from web.demo.seed import Demo
 from web.sandbox.app import create_sandbox
 from web.sandbox.settings import SandboxSettings
-from web.server import server_config
+from web.server import CalmServer, server_config
 
 FOLDER = Path("var/demo")
 _PAUSE_S = (12.0, 30.0)
@@ -57,7 +57,7 @@ async def _demo(port: int, sandbox_port: int, *, lively: bool) -> None:
     sandbox_url = f"http://127.0.0.1:{sandbox_port}"
     sandbox = create_sandbox(
         SandboxSettings(
-            base_url=f"http://localhost:{sandbox_port}", stripe_webhook_url=f"http://127.0.0.1:{port}/webhooks/stripe"
+            base_url=f"http://localhost:{sandbox_port}", stripe_webhook_url=f"http://localhost:{port}/webhooks/stripe"
         )
     )
     beside = _Beside(
@@ -73,7 +73,7 @@ async def _demo(port: int, sandbox_port: int, *, lively: bool) -> None:
         sys.stdout.flush()
         await demo.seed()
         app = create_app(settings, wiring=wiring)
-        server = uvicorn.Server(server_config(app, settings))
+        server = CalmServer(server_config(app, settings))
         traffic = asyncio.create_task(_traffic(demo, server, runtime, lively=lively))
         announcing = asyncio.create_task(_announce(server, port, sandbox_port, runtime))
         await server.serve()

@@ -35,6 +35,7 @@ from web.sandbox.client import SandboxClient
 from web.sandbox.quickbooks.client import QuickBooksControl
 
 HISTORY_DAYS = 21
+_UNMAPPED = next(service for service in cast.SERVICES if service.account is None)
 _PAYMENTS_A_DAY = (0, 1, 1, 2, 2)
 
 
@@ -70,6 +71,7 @@ class Demo:
             product = await self._stripe.create_product(self._account, service.name, unit_amount=service.price)
             self._products[service.name] = product["product"]
         now = self._wiring.runtime.now()
+        await self._pay(_UNMAPPED, cast.CLIENTS[2], created=int((now - timedelta(days=1)).timestamp()), webhooks=False)
         for day in range(HISTORY_DAYS, 0, -1):
             for _ in range(self._dice.choice(_PAYMENTS_A_DAY)):
                 at = now - timedelta(days=day, minutes=self._dice.randrange(600))
