@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util.concurrency import in_greenlet
 
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -61,6 +62,14 @@ def _sqlite(url: URL) -> AsyncEngine:
         for pragma in _PRAGMAS:
             cursor.execute(pragma)
         cursor.close()
+
+    @event.listens_for(engine.sync_engine, "invalidate")
+    def _on_invalidate(dbapi_connection: Any, _record: object, _exception: object) -> None:
+        # A task that is cancelled in mid-statement gives its connection up. Closing is not enough: while a cursor in
+        # the traceback still holds the statement, SQLite keeps the closed connection, its transaction and its lock,
+        # and every writer after it waited in vain. The roll-back queues up behind the statement.
+        if in_greenlet():
+            dbapi_connection.rollback()
 
     @event.listens_for(engine.sync_engine, "begin")
     def _on_begin(connection: Connection) -> None:

@@ -62,14 +62,16 @@ def check_email(email: str) -> str:
     Raises:
         InputError: it cannot be an address.
     """
-    email = email.strip()
-    name, at, domain = email.rpartition("@")
-    looks_right = (
-        at and name and "." in domain.strip(".") and "@" not in name and email.isprintable() and " " not in email
-    )
-    if not looks_right or len(email) > MAX_EMAIL or len(email_key(email)) > _MAX_KEY:
+    email, key = email.strip(), email_key(email)
+    if len(email) > MAX_EMAIL or len(key) > _MAX_KEY or not (_looks_right(email) and _looks_right(key)):
         raise InputError("Enter an e-mail address such as anna@example.com.", field="email")
     return email
+
+
+def _looks_right(email: str) -> bool:
+    """Normalising can bring a second @ or a blank to light, so this looks at both forms."""
+    name, _, domain = email.rpartition("@")
+    return bool(name) and "." in domain.strip(".") and "@" not in name and email.isprintable() and " " not in email
 
 
 def check_new_account(*, email: str, password: str, workspace: str, time_zone: str) -> dict[str, str]:

@@ -85,7 +85,7 @@ def _nobody() -> str:
 
 def _verify_now(stored: str | None, plain: str) -> bool:
     try:
-        Argon2id.verify_phc_encoded(plain.encode(), stored or _nobody())
+        Argon2id.verify_phc_encoded(plain.encode(), _nobody() if stored is None else stored)
     except InvalidKey:
         return False
     return stored is not None
