@@ -41,7 +41,7 @@ class Outside:
 
     def __init__(self, wiring: Wiring, **changes: Any) -> None:
         self.sandbox: Sandbox = create_sandbox(SANDBOX, wiring.runtime)
-        self.transport = httpx.ASGITransport(app=self.sandbox.app)  # type: ignore[arg-type]  # plain ASGI
+        self.transport = httpx.ASGITransport(app=self.sandbox.app)
         settings = sandbox_settings(wiring.settings, **changes)
         self.wiring = replace(
             wiring, settings=settings, outgoing=Outgoing(settings.outgoing_urls, transport=self.transport)

@@ -30,6 +30,20 @@ def is_offered(settings: Settings, kind: str) -> bool:
     return bool(there.client_id and there.client_secret) if registry.get(kind).uses_oauth else bool(there.data_path)
 
 
+def offered_ledgers(settings: Settings) -> tuple[str, ...]:
+    """Return the ledgers that the connections page shows: all with a consent, built-in ones where they are set up."""
+    return tuple(p.kind for p in registry.every() if p.uses_oauth or is_offered(settings, p.kind))
+
+
+def uses_consent(kind: str) -> bool:
+    """Tell whether a person consents at the provider.
+
+    Raises:
+        NotFoundError: there is no such provider.
+    """
+    return kind == STRIPE or registry.get(kind).uses_oauth
+
+
 def consent_mode(settings: Settings, kind: str) -> ConnectionMode:
     """Return the mode in which a consent at this provider is stored."""
     if kind != STRIPE:
