@@ -289,6 +289,7 @@ class _Sale:
         operation.state = OperationState.CONFIRMED
         operation.external_id = report.posted.external_id
         operation.settled_at = self.now
+        self.item.tries = 0
         await self._keep_result(operation, report)
         return None
 

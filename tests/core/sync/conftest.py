@@ -96,7 +96,7 @@ class Studio:
                 pass
             if self.runtime.now() >= end:
                 return
-            self.runtime.forward(minutes=1)
+            self.runtime.forward(minutes=2)
 
     async def payment(self, payment_id: UUID) -> Payment:
         async with self.wiring.db.tenant(self.tenant_id) as session:
