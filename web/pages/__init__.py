@@ -1,15 +1,31 @@
 """Every page and endpoint, one line each."""
 
-from web.pages import events, health, home, payments, sign_in, sign_out, sign_up, step_up, webhooks
+from web.pages import (
+    connections,
+    events,
+    health,
+    home,
+    mapping,
+    payments,
+    sign_in,
+    sign_out,
+    sign_up,
+    start,
+    step_up,
+    webhooks,
+)
 
 ROUTE_HANDLERS = [
+    *connections.ROUTES,
     *events.ROUTES,
     *health.ROUTES,
     *home.ROUTES,
+    *mapping.ROUTES,
     *payments.ROUTES,
     *sign_in.ROUTES,
     *sign_out.ROUTES,
     *sign_up.ROUTES,
+    *start.ROUTES,
     *step_up.ROUTES,
     *webhooks.ROUTES,
 ]
