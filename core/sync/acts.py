@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db.models import (
@@ -14,6 +14,7 @@ from core.db.models import (
     DocumentState,
     ItemKind,
     ItemState,
+    Lane,
     Operation,
     OperationState,
     Payment,
@@ -68,9 +69,20 @@ async def retry_payment(session: AsyncSession, payment_id: UUID, *, by_user_id: 
             by_user_id=by_user_id,
         )
     )
+    await end_rest(session, item.connection_id)
     announce(session, WORK, str(item.connection_id))
     await touch(session, payment.tenant_id)
     return True
+
+
+async def end_rest(session: AsyncSession, connection_id: UUID) -> None:
+    """End a pause that a person can end: an outage may be over, a plan paid. A stated slow-down is kept (F10)."""
+    await session.execute(
+        update(Lane)
+        .where(Lane.connection_id == connection_id, Lane.hold_reason != Reason.RATE_LIMITED.value)
+        .values(hold_until=None, hold_reason=None)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def retry_all(session: AsyncSession, *, by_user_id: UUID, now: datetime) -> int:

@@ -12,6 +12,7 @@ from core.accounting.port import AccountingProvider, Limits
 from core.clock import Runtime
 from core.connections.access import access_token
 from core.connections.providers import open_books
+from core.connections.status import note_broken
 from core.db.models import Connection, ItemState, Lane, Payment, PaymentState, SyncItem
 from core.db.session import Database
 from core.errors import AccessExpiredError, OutcomeUnknownError, ProviderError, ProviderUnavailableError
@@ -71,6 +72,8 @@ class LaneWork:
     async def block_connection(self, session: AsyncSession, now: datetime) -> None:
         """Let every waiting item of this connection wait for a sign-in: nothing fails, nothing is tried (F17)."""
         self.paused = True
+        # Whatever said so, the call or the refresh: the pages must offer to sign in again.
+        await note_broken(session, tenant_id=self.claim.tenant_id, connection_id=self.claim.connection_id, now=now)
         waiting = (ItemState.PENDING, ItemState.WORKING)
         blocked = (
             update(SyncItem)

@@ -57,6 +57,8 @@ from core.sync.operations import (
 from core.sync.plan import customer_document, plan_now
 
 _MAX_NUMBER_TAKEN_SENDS = 3
+_CONCERNS_ALL = frozenset({Reason.NO_RIGHTS, Reason.SUBSCRIPTION_ENDED})
+_REST_S = 900.0
 _UNDECIDED = timedelta(seconds=5)
 
 
@@ -128,7 +130,7 @@ class _Sale:
         invoice_row, payment_row = await self._frozen_documents()
         invoice = thaw(invoice_row.content, Invoice)
         ids: dict[str, str] = {}
-        if DocumentState.POSTED not in (invoice_row.state, payment_row.state) or payment_row.external_id is None:
+        if payment_row.state is not DocumentState.POSTED:
             step = await self._support(await customer_document(self.session, self.payment, invoice.currency), ids)
             if step is not None:
                 return step
@@ -371,6 +373,9 @@ class _Sale:
             operation.state, operation.settled_at = OperationState.REJECTED, self.now
             document = await self._support_document(operation)
             return self._step(await self._new_support_operation(document, revision=operation.revision + 1))
+        if error.reason in _CONCERNS_ALL:
+            # Every other entry would be refused alike: rest the connection, a retry by a person ends the rest.
+            await self.lane.pause(self.session, _REST_S, error.reason, self.now)
         raise error
 
     async def _support_document(self, operation: Operation) -> CustomerDocument | Item:

@@ -1,6 +1,7 @@
 """The worker: route events, claim lanes, serve their items, sleep until a hint or the sweep."""
 
 import asyncio
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -37,7 +38,7 @@ log = get_logger("worker")
 
 
 class Worker:
-    """One worker of one process. ``step()`` does everything that is due now, once; ``run()`` repeats it."""
+    """One worker of one process. ``run()`` works until told to stop; ``step()`` does one pass and returns."""
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
@@ -45,42 +46,63 @@ class Worker:
         self._stopping = False
 
     async def step(self) -> int:
-        """Do one pass; return how much was done, 0 when nothing is due."""
+        """Do everything that is due now, once, and return how much that was; for tests and simulations."""
         routed = await self._route_all()
         claims = await lanes.claim_lanes(self._db, LANES_AT_ONCE)
         served = await asyncio.gather(*(self._serve(claim) for claim in claims))
         return routed + sum(served)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until ``stop`` is set; then finish what is in flight and return (F32)."""
+        """Work until ``stop`` is set; then finish what is in flight and return (F32).
+
+        Lanes run beside one another, so a slow provider holds up its own lane alone (F12).
+        """
+        running: set[asyncio.Task[int]] = set()
         async with self._wiring.signals.subscribe(WORK) as hints:
             stopping = asyncio.create_task(stop.wait())
             stopping.add_done_callback(lambda _: self._stop())
             try:
                 while not stop.is_set():
-                    if await self._safe_step() == 0:
-                        await self._idle(hints, stopping)
+                    if not await self._start_what_is_due(running):
+                        await self._idle(hints, {stopping, *running})
             finally:
                 stopping.cancel()
+                await asyncio.gather(*running, return_exceptions=True)
 
     def _stop(self) -> None:
         self._stopping = True
 
-    async def _safe_step(self) -> int:
-        """Outlive a database that is away: say so, wait, try again (F5, F30)."""
+    async def _start_what_is_due(self, running: set[asyncio.Task[int]]) -> bool:
+        """Route events and start lanes while there is room; say whether anything began."""
         try:
-            return await self.step()
-        except Exception as exc:
-            log.error("worker_step_failed", exc_info=exc)
+            routed = await self._route_all()
+            room = LANES_AT_ONCE - len(running)
+            claims = await lanes.claim_lanes(self._db, room) if room > 0 else []
+        except Exception as exc:  # outlive a database that is away: wait, try again (F5, F30)
+            log.error("worker_pass_failed", exc_info=exc)
             await self._wiring.runtime.sleep(SWEEP_S)
+            return False
+        for claim in claims:
+            task = asyncio.create_task(self._serve_safely(claim))
+            running.add(task)
+            task.add_done_callback(running.discard)
+        return bool(routed or claims)
+
+    async def _serve_safely(self, claim: Claim) -> int:
+        """Serve a lane; when the database goes away meanwhile, the lease ends and the lane is found again."""
+        try:
+            return await self._serve(claim)
+        except Exception as exc:  # one lane must not end the worker
+            log.error("lane_failed", connection_id=str(claim.connection_id), exc_info=exc)
             return 0
 
-    async def _idle(self, hints: asyncio.Queue[str], stopping: asyncio.Task[bool]) -> None:
+    async def _idle(self, hints: asyncio.Queue[str], others: set[asyncio.Task[Any]]) -> None:
+        """Sleep until a hint, the sweep, the stop, or the end of a lane that makes room."""
         hint = asyncio.create_task(hints.get())
         sweep = asyncio.create_task(self._sleep_sweep())
-        await asyncio.wait({hint, sweep, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        hint.cancel()
-        sweep.cancel()
+        await asyncio.wait({hint, sweep, *others}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (hint, sweep):
+            task.cancel()
         while not hints.empty():
             hints.get_nowait()
 
