@@ -1,5 +1,6 @@
 """What is known about a connection's health, written down in transactions of their own."""
 
+from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -23,19 +24,27 @@ async def mark_broken(wiring: Wiring, *, tenant_id: UUID, connection_id: UUID, s
 
     async def work() -> bool:
         async with wiring.db.tenant(tenant_id, write=True) as session:
-            statement = (
-                update(Connection)
-                .where(Connection.id == connection_id, Connection.status == ConnectionStatus.ACTIVE)
-                .values(status=ConnectionStatus.NEEDS_RECONNECT, broken_at=wiring.runtime.now())
-            )
-            if seen is not None:
-                statement = statement.where(Connection.access_token == seen)
-            is_news = await changed_one(session, statement)
-            if is_news:
-                await touch(session, tenant_id)
-            return is_news
+            now = wiring.runtime.now()
+            return await note_broken(session, tenant_id=tenant_id, connection_id=connection_id, now=now, seen=seen)
 
     return await wiring.db.unit(work)
+
+
+async def note_broken(
+    session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, now: datetime, seen: bytes | None = None
+) -> bool:
+    """As :func:`mark_broken`, inside a transaction of the tenant's that is open already."""
+    statement = (
+        update(Connection)
+        .where(Connection.id == connection_id, Connection.status == ConnectionStatus.ACTIVE)
+        .values(status=ConnectionStatus.NEEDS_RECONNECT, broken_at=now)
+    )
+    if seen is not None:
+        statement = statement.where(Connection.access_token == seen)
+    is_news = await changed_one(session, statement)
+    if is_news:
+        await touch(session, tenant_id)
+    return is_news
 
 
 async def mark_checked(wiring: Wiring, *, tenant_id: UUID, connection_id: UUID) -> None:
