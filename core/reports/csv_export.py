@@ -10,14 +10,17 @@ import io
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from functools import cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, select, tuple_
+from sqlalchemy import ColumnElement, select, tuple_
 
 from core.db.models import BalanceTransaction, Customer, Payment, PaymentState
 from core.db.session import Database
 from core.money import exponent
+from core.reasons import Reason
 from core.reports import words
 from core.reports.payments import client_name
 from core.reports.query import OPEN_STATES, PaymentQuery
@@ -73,9 +76,34 @@ STATE_WORDS = {
 }
 
 # What a spreadsheet may take for the start of a formula, its fullwidth forms included, also behind spaces (I6).
-_FORMULA = re.compile("[\\s\u200b\ufeff]*[=+\\-@\t\r\n\x00\uff1d\uff0b\uff0d\uff20\u2212]")
+_START = "[\\s\u200b\ufeff]*[=+\\-@\t\r\n\x00\uff1d\uff0b\uff0d\uff20\u2212]"
+_FORMULA = re.compile(_START)
+_SUSPICIOUS = re.compile(f"^{_START}|[\x00\r\n]")
+_exponent = cache(exponent)
 
-_Found = Row[Payment, str, str | None, str | None]
+
+class _Paid(NamedTuple):
+    """The columns of one payment that the file needs; whole rows of the ORM would take most of the time."""
+
+    id: UUID
+    paid_at: datetime
+    book_date: date
+    state: PaymentState
+    reason: Reason | None
+    reason_detail: dict[str, Any]
+    next_try_at: datetime | None
+    amount_minor: int
+    currency: str
+    settled_minor: int | None
+    settled_currency: str | None
+    fee_minor: int | None
+    refunded_minor: int
+    description: str
+    source_id: str
+    charge_id: str | None
+    client: str
+    email: str | None
+    payout_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +140,9 @@ async def write_csv(
     while True:
         found, sold, invoices = await _read(db, standing.tenant_id, where, after, chunk)
         if found:
-            records = []
-            for row in found:
-                records.extend(_records(row, standing, sold, invoices, sums))
+            records = [record for paid in found for record in _records(paid, standing, sold, invoices, sums)]
             yield _lines(records).encode()
-            after = (found[-1][0].paid_at, found[-1][0].id)
+            after = (found[-1].paid_at, found[-1].id)
         if len(found) < chunk:
             break
     yield _lines(_total_records(sums, standing.main_currency)).encode()
@@ -128,9 +154,29 @@ async def _read(
     where: Sequence[ColumnElement[bool]],
     after: tuple[datetime, UUID] | None,
     chunk: int,
-) -> tuple[Sequence[_Found], dict[UUID, Sold], dict[UUID, PostedInvoice]]:
+) -> tuple[list[_Paid], dict[UUID, Sold], dict[UUID, PostedInvoice]]:
     statement = (
-        select(Payment, Customer.name, Customer.email, BalanceTransaction.stripe_payout_id)
+        select(
+            Payment.id,
+            Payment.paid_at,
+            Payment.book_date,
+            Payment.state,
+            Payment.reason,
+            Payment.reason_detail,
+            Payment.next_try_at,
+            Payment.amount_minor,
+            Payment.currency,
+            Payment.settled_minor,
+            Payment.settled_currency,
+            Payment.fee_minor,
+            Payment.refunded_minor,
+            Payment.description,
+            Payment.source_id,
+            Payment.stripe_charge_id,
+            Customer.name,
+            Customer.email,
+            BalanceTransaction.stripe_payout_id,
+        )
         .join(Customer, Customer.id == Payment.customer_id)
         .outerjoin(BalanceTransaction, BalanceTransaction.stripe_id == Payment.stripe_balance_transaction_id)
         .where(*where)
@@ -140,81 +186,77 @@ async def _read(
     if after is not None:
         statement = statement.where(tuple_(Payment.paid_at, Payment.id) < tuple_(*after))
     async with db.tenant(tenant_id) as session:
-        found = (await session.execute(statement)).all()
-        ids = [row[0].id for row in found]
+        found = [_Paid(*row) for row in await session.execute(statement)]
+        ids = [paid.id for paid in found]
         sold = await read_sold(session, ids) if ids else {}
         invoices = await read_posted_invoices(session, ids) if ids else {}
     return found, sold, invoices
 
 
 def _records(
-    row: _Found,
+    paid: _Paid,
     standing: Standing,
     sold: dict[UUID, Sold],
     invoices: dict[UUID, PostedInvoice],
     sums: Sums,
 ) -> list[tuple[str, ...]]:
     """Return the line of one payment, and the line of what was refunded of it."""
-    payment, name, email, payout_id = row
-    portion = _portion(payment)
+    portion = _portion(paid)
     sums.add(portion)
-    what, invoice = sold.get(payment.id, NOTHING_SOLD), invoices.get(payment.id)
-    client = client_name(name, email)
+    what, invoice = sold.get(paid.id, NOTHING_SOLD), invoices.get(paid.id)
+    client = client_name(paid.client, paid.email)
     why = words.explain(
         standing,
-        state=payment.state,
-        reason=payment.reason,
-        detail=payment.reason_detail,
-        next_try_at=payment.next_try_at,
+        state=paid.state,
+        reason=paid.reason,
+        detail=paid.reason_detail,
+        next_try_at=paid.next_try_at,
         client=client,
         service=what.label,
     )
-    lead = (safe(client), safe(email or ""), safe(what.label or payment.description[:120]))
+    lead = (safe(client), safe(paid.email or ""), safe(what.label or paid.description[:120]))
     tail = (
-        safe(payout_id or ""),
+        safe(paid.payout_id or ""),
         "",
-        STATE_WORDS[payment.state],
-        safe(why.wording.short if why else ""),
-        safe((invoice.number or invoice.external_id) if invoice else ""),
-        safe(payment.stripe_charge_id or ""),
-        safe(payment.source_id if payment.source_id != payment.stripe_charge_id else ""),
+        STATE_WORDS[paid.state],
+        safe(why.wording.short) if why else "",
+        safe(invoice.number or invoice.external_id) if invoice else "",
+        safe(paid.charge_id or ""),
+        safe(paid.source_id) if paid.source_id != paid.charge_id else "",
     )
-    day = payment.book_date.isoformat()
-    settled_in = portion.settled_currency
+    day, settled_in = paid.book_date.isoformat(), portion.settled_currency
     records: list[tuple[str, ...]] = [
         (
             day,
             "charge",
             *lead,
-            plain(payment.amount_minor, payment.currency),
-            payment.currency.upper(),
+            plain(paid.amount_minor, paid.currency),
+            paid.currency.upper(),
             plain(portion.gross_minor, settled_in),
-            "" if what.tax_minor is None else plain(what.tax_minor, payment.currency),
-            plain(portion.fee_minor, settled_in) if payment.fee_minor is not None else "",
+            "" if what.tax_minor is None else plain(what.tax_minor, paid.currency),
+            plain(portion.fee_minor, settled_in) if paid.fee_minor is not None else "",
             "",
             plain(portion.gross_minor - portion.fee_minor, settled_in),
             settled_in.upper(),
             *tail,
         )
     ]
-    if payment.refunded_minor:
-        refunded = payment.refunded_minor
-        amount = (plain(refunded, payment.currency), plain(-refunded, payment.currency))
-        records.append((day, "refund", *lead, "", "", "", "", "", *amount, payment.currency.upper(), *tail))
+    if paid.refunded_minor:
+        amounts = (plain(paid.refunded_minor, paid.currency), plain(-paid.refunded_minor, paid.currency))
+        records.append((day, "refund", *lead, "", "", "", "", "", *amounts, paid.currency.upper(), *tail))
     return records
 
 
-def _portion(payment: Payment) -> Portion:
-    is_settled = payment.settled_minor is not None and payment.settled_currency is not None
+def _portion(paid: _Paid) -> Portion:
     return Portion(
-        day=payment.book_date,
-        state=payment.state,
-        currency=payment.currency,
-        settled_currency=(payment.settled_currency if is_settled else None) or payment.currency,
+        day=paid.book_date,
+        state=paid.state,
+        currency=paid.currency,
+        settled_currency=paid.settled_currency or paid.currency,
         count=1,
-        gross_minor=payment.settled_minor if is_settled and payment.settled_minor is not None else payment.amount_minor,
-        fee_minor=payment.fee_minor or 0,
-        refunded_minor=payment.refunded_minor,
+        gross_minor=paid.amount_minor if paid.settled_minor is None else paid.settled_minor,
+        fee_minor=paid.fee_minor or 0,
+        refunded_minor=paid.refunded_minor,
     )
 
 
@@ -239,13 +281,15 @@ def _total_records(sums: Sums, main: str) -> list[tuple[str, ...]]:
 
 def safe(text: str) -> str:
     """Return ``text`` so that no spreadsheet takes it for a formula, and no line break splits its record."""
+    if not _SUSPICIOUS.search(text):
+        return text
     flat = text.replace("\x00", "").replace("\r", " ").replace("\n", " ")
     return f"'{flat}" if _FORMULA.match(text) else flat
 
 
 def plain(minor: int, currency: str) -> str:
     """Return an amount as a plain decimal, "-1234.50": no sign of the currency, no grouping, exact."""
-    digits = exponent(currency)
+    digits = _exponent(currency)
     if not digits:
         return str(minor)
     whole, rest = divmod(abs(minor), 10**digits)

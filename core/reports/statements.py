@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.books.documents import DocumentKind
-from core.db.models import BooksDocument, DocumentState, Payment, PaymentLine, Service, SyncItem
+from core.db.models import BooksDocument, DocumentState, ItemKind, Payment, PaymentLine, Service, SyncItem
 from core.reports.query import PaymentQuery, bounds, like_pattern
 
 
@@ -43,7 +43,9 @@ def conditions(query: PaymentQuery, zone: tzinfo) -> list[ColumnElement[bool]]:
     if end is not None:
         found.append(Payment.paid_at < end)
     if query.service_id is not None:
-        found.append(exists().where(PaymentLine.payment_id == Payment.id, PaymentLine.service_id == query.service_id))
+        # Wrapped so that no index on the service is used: SQLite would walk all its sales again for each payment.
+        service = func.coalesce(PaymentLine.service_id, PaymentLine.service_id)
+        found.append(exists().where(PaymentLine.payment_id == Payment.id, service == query.service_id))
     found.extend(Payment.search.like(like_pattern(word), escape="\\") for word in query.words)
     return found
 
@@ -71,11 +73,13 @@ async def read_sold(session: AsyncSession, payment_ids: Sequence[UUID]) -> dict[
 
 async def read_posted_invoices(session: AsyncSession, payment_ids: Sequence[UUID]) -> dict[UUID, PostedInvoice]:
     """Return the invoice in the books of each payment that has one; the newest where there were several."""
+    # Said twice on purpose: without the inner list SQLite walks through every document of the tenant.
+    items = select(SyncItem.id).where(SyncItem.payment_id.in_(payment_ids), SyncItem.kind == ItemKind.SALE)
     statement = (
         select(SyncItem.payment_id, BooksDocument.external_number, BooksDocument.external_id)
         .join(BooksDocument, BooksDocument.item_id == SyncItem.id)
         .where(
-            SyncItem.payment_id.in_(payment_ids),
+            BooksDocument.item_id.in_(items),
             BooksDocument.kind == DocumentKind.INVOICE,
             BooksDocument.state == DocumentState.POSTED,
             BooksDocument.external_id.is_not(None),
