@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sandbox.stripe_harness import Running
+from tests.sandbox.stripe_harness import SCHEMA_FILE, Running, schema_problems
 
 STRIPE = os.environ.get("STRIPE_CLI") or shutil.which("stripe")
 
@@ -73,7 +73,10 @@ async def test_stripe_trigger_makes_each_event(running: Running, tmp_path: Path)
     await running.control.flush()
     told = set()
     for business in await running.control.accounts():
-        told |= {event["type"] for event in await running.control.events(business.id)}
+        for event in await running.control.events(business.id):
+            told.add(event["type"])
+            if SCHEMA_FILE.is_file():
+                assert schema_problems(event) == [], event["type"]
     assert sorted(set(TRIGGERS) - told) == []
     platform = next(b for b in await running.control.accounts() if b.platform)
     assert (await running.control.ledger(platform.id)).problems == []

@@ -7,7 +7,7 @@ or none.
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
@@ -201,4 +201,5 @@ def _header(scope: Scope, name: bytes) -> str | None:
 
 def _transport_of(send: Send) -> asyncio.Transport | None:
     transport = getattr(getattr(send, "__self__", None), "transport", None)
-    return transport if isinstance(transport, asyncio.Transport) else None
+    # By its methods, not its class: other event loops bring transports of their own.
+    return cast("asyncio.Transport", transport) if hasattr(transport, "abort") else None

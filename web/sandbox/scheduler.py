@@ -40,6 +40,10 @@ class Scheduler:
         heapq.heappush(self._heap, _Due(when, self._seq, job))
         self._wake.set()
 
+    def next_due(self) -> float | None:
+        """When the next job falls due, in Unix seconds; for simulations that own the clock."""
+        return self._heap[0].at if self._heap else None
+
     def pending(self) -> int:
         return len(self._heap) + len(self._running)
 

@@ -53,7 +53,8 @@ class OAuth:
             client_id=params.get("client_id", ""),
             redirect_uri=params.get("redirect_uri", ""),
             state=params.get("state", ""),
-            scope=params.get("scope", "read_write" if flow == "connect" else "stripe_apps"),
+            # Connect asks for reading only when nothing is said, and that is refused below.
+            scope=params.get("scope") or ("read_only" if flow == "connect" else "stripe_apps"),
         )
         settings = self._world.settings
         if ask.client_id != settings.stripe_client_id:

@@ -116,6 +116,15 @@ def sequence(params: Params, name: str) -> list[Any]:
     raise invalid_param(name, f"Invalid array: {name}")
 
 
+def mappings(params: Params, name: str) -> list[Params]:
+    """A list of objects."""
+    entries = sequence(params, name)
+    for entry in entries:
+        if not isinstance(entry, dict):
+            raise invalid_param(name, f"Invalid object: {name}")
+    return entries
+
+
 def merge_metadata(current: dict[str, str], params: Params) -> dict[str, str]:
     """New metadata: given keys are set, empty values remove a key, an empty ``metadata`` removes all."""
     if params.get("metadata") == "":

@@ -9,7 +9,7 @@ from web.sandbox.stripe.errors import StripeError, missing_param
 from web.sandbox.stripe.events import emit
 from web.sandbox.stripe.operations import Call, Table
 from web.sandbox.stripe.paging import field, page_of, resource
-from web.sandbox.stripe.params import boolean, integer, mapping, required_text, sequence, text
+from web.sandbox.stripe.params import boolean, integer, mapping, mappings, required_text, sequence, text
 from web.sandbox.stripe.payments import Settlement
 from web.sandbox.stripe.sales import Line
 from web.sandbox.stripe.world import Json
@@ -132,7 +132,7 @@ def confirm_page(call: Call) -> Json:
 
 
 def _lines(call: Call) -> tuple[list[Line], str]:
-    entries = sequence(call.params, "line_items")
+    entries = mappings(call.params, "line_items")
     if not entries:
         raise missing_param("line_items")
     lines = [_line(call, entry) for entry in entries]

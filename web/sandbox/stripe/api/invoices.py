@@ -9,7 +9,7 @@ from web.sandbox.stripe.errors import StripeError
 from web.sandbox.stripe.events import emit
 from web.sandbox.stripe.operations import Call, Table
 from web.sandbox.stripe.paging import field, page_of, resource
-from web.sandbox.stripe.params import boolean, integer, mapping, required_text, sequence, text
+from web.sandbox.stripe.params import boolean, integer, mapping, mappings, required_text, text
 from web.sandbox.stripe.sales import Line
 from web.sandbox.stripe.shapes import deleted
 from web.sandbox.stripe.world import Json
@@ -173,7 +173,7 @@ def create_credit_note(call: Call) -> Json:
     invoice = call.load("invoice", required_text(call.params, "invoice"), param="invoice")
     amount = sum(
         (integer(line, "unit_amount") or 0) * (integer(line, "quantity") or 1)
-        for line in sequence(call.params, "lines")
+        for line in mappings(call.params, "lines")
     )
     note = shapes_billing.credit_note(
         call.world, call.account, invoice, amount or integer(call.params, "amount") or 0, []
