@@ -23,7 +23,6 @@ _POWERS = (
     "screen-wake-lock",
     "serial",
     "usb",
-    "web-share",
     "xr-spatial-tracking",
 )
 NO_STORE = "no-store"
