@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from web.sandbox.stripe import payments, shapes_billing, shapes_payment
+from web.sandbox.stripe import payments, shapes_invoice, shapes_payment
 from web.sandbox.stripe.errors import StripeError
 from web.sandbox.stripe.events import emit
 from web.sandbox.stripe.payments import Settlement
@@ -15,7 +15,7 @@ _FIRST_PAGE = 10
 
 def add_item(world: World, account: Account, customer_id: str, line: Line, currency: str, *, send: bool = True) -> Json:
     """A pending invoice item."""
-    made = shapes_billing.invoice_item(world, account, customer_id, line.subtotal, currency)
+    made = shapes_invoice.invoice_item(world, account, customer_id, line.subtotal, currency)
     made.update(
         description=line.name or None,
         quantity=line.quantity,
@@ -36,7 +36,7 @@ def draft(
     world: World, account: Account, customer: Json, currency: str, *, take_pending: bool = True, send: bool = True
 ) -> Json:
     """A draft invoice; takes the customer's pending items of its currency."""
-    invoice = shapes_billing.invoice(world, account, customer, currency)
+    invoice = shapes_invoice.invoice(world, account, customer, currency)
     if take_pending:
         for item in _take_pending(account, customer["id"], currency):
             attach_item(world, account, invoice, item)
@@ -49,7 +49,7 @@ def draft(
 def attach_item(world: World, account: Account, invoice: Json, item: Json) -> None:
     """Make an invoice item a line of a draft; the totals follow with :func:`recalculate`."""
     item["invoice"] = invoice["id"]
-    invoice["_lines"].append(shapes_billing.invoice_line(world, account, invoice["id"], item))
+    invoice["_lines"].append(shapes_invoice.invoice_line(world, account, invoice["id"], item))
 
 
 def _take_pending(account: Account, customer_id: str, currency: str) -> list[Json]:
@@ -171,6 +171,6 @@ def _attach_intent(world: World, account: Account, invoice: Json, *, send: bool)
     intent.update(customer=invoice["customer"], description=f"Payment for Invoice {invoice['number']}")
     account.add(intent)
     payment = {"payment_intent": intent["id"], "type": "payment_intent"}
-    row = account.add(shapes_billing.invoice_payment(world, account, invoice, payment, invoice["total"]))
+    row = account.add(shapes_invoice.invoice_payment(world, account, invoice, payment, invoice["total"]))
     invoice["_payments"].append(row["id"])
     emit(world, account, "payment_intent.created", intent, send=send)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from web.sandbox.stripe import billing, payments, shapes_billing
+from web.sandbox.stripe import billing, payments, shapes_invoice
 from web.sandbox.stripe.api.common import given, metadata_of, remove, texts, update
 from web.sandbox.stripe.cards import behaviour_of, method_of
 from web.sandbox.stripe.errors import StripeError
@@ -175,7 +175,7 @@ def create_credit_note(call: Call) -> Json:
         (integer(line, "unit_amount") or 0) * (integer(line, "quantity") or 1)
         for line in mappings(call.params, "lines")
     )
-    note = shapes_billing.credit_note(
+    note = shapes_invoice.credit_note(
         call.world, call.account, invoice, amount or integer(call.params, "amount") or 0, []
     )
     note["metadata"] = metadata_of(call)
