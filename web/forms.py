@@ -5,6 +5,7 @@ takes them by name through a :class:`Form`, which collects the mistakes of all f
 once. A field that the handler does not name, or one that comes twice, is refused: no browser of ours sends that.
 """
 
+import re
 from collections.abc import Collection, Iterable
 from datetime import date
 from typing import Any
@@ -21,6 +22,8 @@ MAX_FIELDS = 100
 MAX_TEXT = 2_000
 CSRF_FIELD = "_csrf_token"
 _INT64 = 2**63
+# fromisoformat alone would also take week dates.
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -96,7 +99,7 @@ class Form:
     def day(self, name: str, *, required: bool = True) -> date | None:
         """Return a date as browsers send it, ``2026-03-31``."""
         value = self.raw(name).strip()
-        if value and len(value) == 10:
+        if _DAY.fullmatch(value):
             try:
                 return date.fromisoformat(value)
             except ValueError:
