@@ -35,7 +35,8 @@ from core.reports.statements import (
 )
 from core.reports.sums import Portion, Sums
 
-CHUNK = 2000
+CHUNK = 500
+"""Rows read and written at a time; small enough that pages do not wait for an export to take its breath."""
 BOM = "\ufeff"
 
 COLUMNS = (

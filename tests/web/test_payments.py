@@ -21,7 +21,7 @@ from core.wiring import Wiring
 from tests.browser import Browser
 from tests.factories import Person, make_connection, make_person
 from tests.runtime import START
-from tests.sales import HOSTILE, QueryCounter, make_documents, make_payment, make_sale_item, make_service
+from tests.sales import HOSTILE, QueryCounter, make_account, make_documents, make_payment, make_sale_item, make_service
 
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
 
@@ -256,6 +256,21 @@ async def test_posted_lines_stand_with_their_why_and_documents_open_in_the_books
         "TO-4F7K2M9QXD3A",
         "https://app.qbo.intuit.com/app/recvpayment?txnId=10649",
     ):
+        assert expected in page, expected
+
+
+async def test_lines_of_a_payment_not_posted_yet_are_those_that_would_be(desk: Desk) -> None:
+    tenant_id = desk.person.tenant_id
+    service = await make_service(desk.wiring, tenant_id, "Portrait session")
+    income = await make_account(desk.wiring, tenant_id, desk.books_id, "Portrait income")
+    clearing = await make_account(desk.wiring, tenant_id, desk.books_id, "Stripe clearing", type="bank")
+    payment = await desk.stopped(services=(service,))
+    path = f"/payments/{payment.id}"
+    assert "Lines to be posted" not in (await desk.browser.get(path)).text
+    await desk.browser.post(f"/mapping/{service.id}", {"account_id": income.external_id, "tax_code_id": ""})
+    await desk.browser.post("/mapping/accounts", {"clearing": clearing.external_id})
+    page = (await desk.browser.get(path)).text
+    for expected in ("Lines to be posted", "Portrait income", "Stripe clearing", "version 1, set by", "$840.00"):
         assert expected in page, expected
 
 
