@@ -124,7 +124,7 @@ async def make_payment(
         **values,
     }
     words = (customer.name, customer.email, f"{amount / 100:.2f}", fields["source_id"], fields["stripe_charge_id"])
-    fields.setdefault("search", " ".join(word for word in words if word).lower())
+    fields.setdefault("search", " ".join(word for word in words if word).casefold())
     payment = Payment(**fields)
     async with wiring.db.tenant(tenant_id, write=True) as session:
         session.add(payment)

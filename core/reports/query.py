@@ -170,7 +170,7 @@ def bounds(query: PaymentQuery, zone: tzinfo) -> tuple[datetime | None, datetime
 
 def search_words(text: str) -> tuple[str, ...]:
     """Split what was typed into words; an amount is found however it is written: "$1,234.50" looks for "1234.50"."""
-    words = clean(text).lower().split()[:MAX_WORDS]
+    words = clean(text).casefold().split()[:MAX_WORDS]
     return tuple(_plain_amount(word) if _AMOUNT.fullmatch(word) else word for word in words)
 
 

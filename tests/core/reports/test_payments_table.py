@@ -174,6 +174,8 @@ async def test_search_finds_name_email_amount_and_stripe_id_and_nothing_by_wildc
     for q in ("grace", "GRACE", "o'neil", "grace@example.org", "1234.50", "$1,234.50", grace.source_id, "neil 1234"):
         assert await clients(q) == {"Grace O'Neil"}, q
     assert await clients("łukasz") == {"Łukasz Nowak"}
+    await studio.pay(client="Jürgen Groß", amount=5200)
+    assert await clients("JÜRGEN GROSS") == {"Jürgen Groß"}
     assert await clients("%") == {"100% Pure"}
     for q in ("__", "\\", "' OR 1=1 --", "\x00\ud800", HOSTILE, "nobody", "x" * 5000):
         found = await clients(q)
