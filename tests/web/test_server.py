@@ -1,0 +1,182 @@
+"""The server's own limits, over a real port (D11, A5, W3)."""
+
+import asyncio
+import base64
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from core.config import Settings
+from core.wiring import Wiring
+from web.app import create_app
+from web.server import GRACE_S, HEAD_WITHIN_S, KEEP_ALIVE_S, MAX_HEAD_BYTES, server_config
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Served:
+    """A web process of its own."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def base(self) -> str:
+        return f"http://localhost:{self.port}"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    home = tmp_path_factory.mktemp("served")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environ = {
+        "PATH": os.environ.get("PATH", ""),
+        "APP_ENV": "development",
+        "PORT": str(port),
+        "APP_BASE_URL": f"http://localhost:{port}",
+        "DATABASE_URL": f"sqlite:///{home / 'tieout.db'}",
+        "TOKEN_KEYS": f"k1:{base64.b64encode(bytes(32)).decode()}",
+        "SECRET_KEY": "s" * 32,
+        "STRIPE_WEBHOOK_SECRETS": "whsec_test",
+        "EMBEDDED_WORKER": "no",
+    }
+    program = (
+        "from core.config import load_settings; from core.logging import configure_logging;"
+        "from web.app import create_app; from web.server import run_server;"
+        "s = load_settings(); configure_logging('info'); run_server(create_app(s), s)"
+    )
+    log = home / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env=environ, stdout=out, stderr=out)
+    try:
+        _wait_until_up(port, process, log)
+        yield Served(port, process, log)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
+
+
+def _wait_until_up(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(300):
+        assert process.poll() is None, log.read_text()
+        try:
+            if httpx.get(f"http://localhost:{port}/health", trust_env=False).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise AssertionError(log.read_text())
+
+
+def _raw(port: int, data: bytes, *, timeout_s: float = 15) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as line:
+        line.sendall(data)
+        received = b""
+        while chunk := line.recv(65536):
+            received += chunk
+        return received
+
+
+async def test_the_configuration_says_it(settings: Settings, wiring: Wiring) -> None:
+    config = server_config(create_app(settings, wiring=wiring), settings)
+    assert config.timeout_graceful_shutdown == GRACE_S == 20
+    assert config.timeout_keep_alive == KEEP_ALIVE_S == 5
+    assert config.h11_max_incomplete_event_size == MAX_HEAD_BYTES == 16 * 1024
+    assert config.limit_concurrency is not None
+    assert not config.proxy_headers
+    assert not config.server_header
+    assert not config.access_log
+
+
+def test_no_software_introduces_itself(served: Served) -> None:
+    answer = httpx.get(f"{served.base}/sign-in", trust_env=False)
+    assert answer.status_code == 200
+    assert "server" not in answer.headers
+    junk = _raw(served.port, b"GET / HTTP/1.1\r\n\r\n")
+    assert b"uvicorn" not in junk
+
+
+def test_a_head_that_is_too_long_is_refused(served: Served) -> None:
+    head = b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 40_000
+    assert _raw(served.port, head).startswith((b"HTTP/1.1 400", b"HTTP/1.1 431"))
+
+
+@pytest.mark.parametrize(
+    "junk", [b"\x16\x03\x01\x02\x00", b"GET", b"\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"x" * 20_000]
+)
+def test_junk_on_the_line_ends_it_and_nothing_else(served: Served, junk: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", served.port)) as line:
+        line.sendall(junk)
+    assert httpx.get(f"{served.base}/health", trust_env=False).text == "ok"
+
+
+def test_a_host_that_is_not_ours_is_refused_over_the_wire(served: Served) -> None:
+    for host in (b"evil.example", b"127.0.0.1"):
+        answer = _raw(served.port, b"GET /health HTTP/1.1\r\nConnection: close\r\nHost: " + host + b"\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 400")
+    twice = b"GET /health HTTP/1.1\r\nConnection: close\r\nHost: localhost\r\nHost: evil.example\r\n\r\n"
+    assert _raw(served.port, twice).startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.slow
+async def test_two_thousand_slow_sockets_do_not_keep_others_out(served: Served) -> None:
+    """Heads that never end: others are answered within a second, and the sockets are closed after their time."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 5000:
+        pytest.skip("this machine allows too few open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 5000), hard))
+    lines = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(2000)]
+    try:
+        for _, writer in lines:
+            writer.write(b"GET /health HTTP/1.1\r\nHost: loc")
+        async with httpx.AsyncClient(trust_env=False, base_url=served.base) as http:
+            for _ in range(5):
+                begun = time.perf_counter()
+                assert (await http.get("/ready")).status_code == 200
+                signed = await http.post("/webhooks/stripe", content=b"{}", headers={"Stripe-Signature": "t=1,v1=x"})
+                assert signed.status_code == 400
+                assert time.perf_counter() - begun <= 1
+        async with asyncio.timeout(HEAD_WITHIN_S + 10):
+            assert [await reader.read() for reader, _ in lines] == [b""] * len(lines)
+    finally:
+        for _, writer in lines:
+            writer.close()
+
+
+@pytest.mark.slow
+def test_a_body_that_is_held_back_is_given_up(served: Served) -> None:
+    head = (
+        f"POST /sign-in HTTP/1.1\r\nHost: localhost:{served.port}\r\nOrigin: {served.base}\r\nConnection: close\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nemail="
+    )
+    begun = time.perf_counter()
+    assert _raw(served.port, head.encode(), timeout_s=40).startswith(b"HTTP/1.1 408")
+    assert 15 < time.perf_counter() - begun < 30
+
+
+def test_an_idle_connection_is_closed(served: Served) -> None:
+    begun = time.perf_counter()
+    answer = _raw(served.port, f"GET /health HTTP/1.1\r\nHost: localhost:{served.port}\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert 3 < time.perf_counter() - begun < 8
+
+
+def test_the_log_is_json_and_holds_no_address_of_a_page(served: Served) -> None:
+    httpx.get(f"{served.base}/connect/quickbooks/callback?code=canary1&state=canary2", trust_env=False)
+    httpx.get(f"{served.base}/canary3", trust_env=False)
+    written = served.log.read_text()
+    assert "canary" not in written
+    assert '"route": "/connect/{key}/callback"' in written
