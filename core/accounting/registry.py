@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from core.accounting.mock import connect as mock
-from core.accounting.oauth import OAuthFlow
 from core.accounting.port import AccountingProvider, Company
 from core.accounting.quickbooks import connect as quickbooks
 from core.accounting.settings import ProviderSettings
 from core.errors import NotFoundError
+from core.oauth import OAuthFlow
 from core.outgoing import Outgoing
 
 

@@ -9,7 +9,6 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.accounting.oauth import Identity
 from core.connections.providers import STRIPE, display_name
 from core.connections.refusals import other_books, other_company, taken_elsewhere
 from core.db.models import Connection, ConnectionMode, ConnectionStatus, ItemKind, Lane, Tenant
@@ -17,6 +16,7 @@ from core.db.upsert import insert_missing
 from core.identity.members import require_owner
 from core.intake.handlers.access import KEEP_ALIVE_ID
 from core.live import touch
+from core.oauth import Identity
 from core.sync.items import enqueue, enqueue_waiting_sales, unblock_connection
 from core.wiring import Wiring
 

@@ -9,7 +9,6 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.accounting import registry
-from core.accounting.oauth import Identity
 from core.accounting.port import Account, Company, TaxCode
 from core.connections.access import with_access
 from core.connections.attach import Person, attach, refuse_if_occupied
@@ -21,6 +20,7 @@ from core.db.upsert import upsert
 from core.errors import NotFoundError
 from core.identity.members import require_owner
 from core.live import touch
+from core.oauth import Identity
 from core.wiring import Wiring
 
 _KEY = ("tenant_id", "connection_id", "external_id")

@@ -11,7 +11,6 @@ from uuid import UUID
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from sqlalchemy import delete
 
-from core.accounting.oauth import Identity, OAuthFlow, TokenSet
 from core.config import Settings
 from core.connections.attach import Person, attach, refuse_if_occupied
 from core.connections.providers import consent_flow, consent_mode, is_offered
@@ -37,6 +36,7 @@ from core.errors import (
     RateLimitedError,
 )
 from core.identity.members import require_owner
+from core.oauth import Identity, OAuthFlow, TokenSet
 from core.wiring import Wiring
 
 STATE_LIVES = timedelta(minutes=10)

@@ -1,13 +1,13 @@
 """From a stored connection to what speaks for it: its consent flow, its opened books."""
 
 from core.accounting import registry
-from core.accounting.oauth import OAuthFlow
 from core.accounting.port import AccountingProvider, Company
 from core.config import Settings
 from core.connections.provider_settings import provider_settings
 from core.db.models import Connection, ConnectionMode
 from core.errors import NotFoundError
 from core.intake.stripe_oauth import StripeOAuth
+from core.oauth import OAuthFlow
 from core.wiring import Wiring
 
 STRIPE = "stripe"

@@ -10,7 +10,6 @@ from uuid import UUID
 from sqlalchemy import or_, select, update
 from sqlalchemy.exc import DBAPIError
 
-from core.accounting.oauth import OAuthFlow, TokenSet
 from core.connections.providers import consent_flow
 from core.connections.secrets import seal, unseal
 from core.connections.status import changed_one, mark_broken
@@ -22,6 +21,7 @@ from core.errors import (
     ProviderUnavailableError,
     ReconnectRequiredError,
 )
+from core.oauth import OAuthFlow, TokenSet
 from core.wiring import Wiring
 
 T = TypeVar("T")

@@ -10,7 +10,6 @@ from uuid import UUID
 import stripe as stripe_lib
 from sqlalchemy import select
 
-from core.accounting.oauth import Identity
 from core.connections.attach import Person, attach, is_taken, refuse_if_occupied
 from core.connections.providers import STRIPE
 from core.connections.refresh import uncancelled
@@ -31,6 +30,7 @@ from core.identity.members import require_owner
 from core.intake.handlers import subscribed_events
 from core.intake.stripe_client import STRIPE_API_VERSION, make_stripe, stripe_errors
 from core.intake.stripe_oauth import read_account, wrong_mode
+from core.oauth import Identity
 from core.wiring import Wiring
 
 FIELD = "restricted_key"

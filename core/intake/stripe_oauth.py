@@ -12,11 +12,11 @@ from urllib.parse import urlencode
 
 from authlib.common.urls import add_params_to_uri
 
-from core.accounting.oauth import Identity, TokenSet, token_call
 from core.clock import Runtime
 from core.config import Settings
 from core.errors import InputError, ProviderUnavailableError
 from core.intake.stripe_client import make_stripe, stripe_errors
+from core.oauth import Identity, TokenSet, token_call
 from core.outgoing import Outgoing
 
 APP_TOKEN_LIFE_S = 3600

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import httpx
 from sqlalchemy import select
 
-from core.accounting.oauth import TokenSet
 from core.connections.attach import Person, attach
 from core.connections.books import refresh_books
 from core.connections.providers import consent_flow
@@ -28,6 +27,7 @@ from core.db.models import (
 from core.identity.accounts import create_account, email_key
 from core.intake.facts import ServiceRef
 from core.intake.store import store_service
+from core.oauth import TokenSet
 from core.sync.items import enqueue_waiting_sales
 from core.wiring import Wiring
 from web.demo import cast

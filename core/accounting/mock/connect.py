@@ -2,10 +2,10 @@
 
 from core.accounting.mock.adapter import MockAccountingAdapter
 from core.accounting.mock.books import MockBooks
-from core.accounting.oauth import OAuthFlow
 from core.accounting.port import AccountingProvider, Company
 from core.accounting.settings import ProviderSettings
 from core.errors import ConfigurationError
+from core.oauth import OAuthFlow
 from core.outgoing import Outgoing
 
 

@@ -1,11 +1,11 @@
 """How the registry reaches QuickBooks."""
 
-from core.accounting.oauth import OAuthFlow
 from core.accounting.port import AccountingProvider, Company
 from core.accounting.quickbooks.adapter import QuickBooksAdapter
 from core.accounting.quickbooks.client import QuickBooksClient
 from core.accounting.quickbooks.oauth import QuickBooksOAuth
 from core.accounting.settings import ProviderSettings
+from core.oauth import OAuthFlow
 from core.outgoing import Outgoing
 
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 
-from core.accounting.oauth import Identity, TokenSet, token_call
 from core.accounting.quickbooks.client import QuickBooksClient, is_realm
 from core.accounting.quickbooks.company import read_company
 from core.accounting.settings import ProviderSettings
@@ -21,6 +20,7 @@ from core.errors import (
     ProviderUnavailableError,
     RateLimitedError,
 )
+from core.oauth import Identity, TokenSet, token_call
 from core.outgoing import Outgoing, host_of
 
 SCOPE = "com.intuit.quickbooks.accounting"
