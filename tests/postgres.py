@@ -17,11 +17,9 @@ import asyncpg
 
 from core.db.migrate import upgrade
 
+# Nothing here outlives the session, so nothing needs to survive a power cut.
+_CARELESS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 _SETTINGS = (
-    # Nothing here outlives the session, so nothing needs to survive a power cut.
-    "fsync=off",
-    "synchronous_commit=off",
-    "full_page_writes=off",
     "max_connections=200",
     "shared_buffers=64MB",
     "log_min_messages=fatal",
@@ -75,8 +73,11 @@ class Cluster:
 
 
 @contextmanager
-def running_cluster() -> Iterator[Cluster]:
+def running_cluster(*, is_durable: bool = False) -> Iterator[Cluster]:
     """Make a cluster in a folder of its own, run it, stop it and remove it.
+
+    Args:
+        is_durable: commit to the disk as in production; for benchmarks, which would flatter themselves otherwise.
 
     Raises:
         NoServerError: initdb is neither in PATH nor in /usr/lib/postgresql.
@@ -90,7 +91,13 @@ def running_cluster() -> Iterator[Cluster]:
         _run(bin_dir / "initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "-N")
         port = _free_port()
         options = " ".join(
-            f"-c {setting}" for setting in (*_SETTINGS, f"port={port}", f"unix_socket_directories={home}")
+            f"-c {setting}"
+            for setting in (
+                *_SETTINGS,
+                *(() if is_durable else _CARELESS),
+                f"port={port}",
+                f"unix_socket_directories={home}",
+            )
         )
         control = (bin_dir / "pg_ctl", "-D", str(data), "-w", "-t", "60")
         _run(*control, "-l", str(home / "log"), "-o", options, "start")

@@ -1,0 +1,59 @@
+"""``python -m tests.bench [--only NAME]``: measure, print a table, write it to ``build/bench.md``."""
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from core.logging import configure_logging
+from tests.bench import intake
+from tests.bench.figures import Figure, machine, markdown_table, note, plain_table
+from tests.loopback import forbid_the_network
+from tests.postgres import NoServerError
+
+BUILD = Path("build")
+
+MEASUREMENTS: dict[str, Callable[[Path], list[Figure]]] = {
+    "intake": intake.on_sqlite,
+    "intake-postgres": intake.on_postgres,
+}
+
+
+def main() -> int:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--only", action="append", choices=list(MEASUREMENTS), help="may be given several times")
+    args = parser.parse_args()
+    forbid_the_network()
+    configure_logging("warning", tracebacks=True)
+    figures, before, started = [], machine(), time.monotonic()
+    for name in args.only or MEASUREMENTS:
+        _say(f"{name}...")
+        figures += _measure(name)
+    _say(f"\n{before}; {time.monotonic() - started:.0f} s\n\n{plain_table(figures)}")
+    (BUILD / "bench.md").write_text(f"{before}.\n\n{markdown_table(figures)}\n")
+    return 0
+
+
+def _measure(name: str) -> list[Figure]:
+    # Beside the checkout, not in memory: the disk is half of what is measured.
+    folder = BUILD / f"bench-{os.getpid()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return MEASUREMENTS[name](folder.resolve())
+    except NoServerError as exc:
+        return [note(name, f"not measured: {exc}")]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
