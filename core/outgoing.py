@@ -13,6 +13,9 @@ import httpx
 
 from core.errors import ConfigurationError, NotSentError, OutcomeUnknownError
 
+Transport = httpx.AsyncBaseTransport
+"""What carries the bytes; so named for whoever hands one in without knowing httpx."""
+
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """A provider answer above this is junk, not data (its largest honest page is about 2 MB)."""
 
@@ -52,7 +55,7 @@ class Outgoing:
         self,
         allowed_urls: Iterable[str],
         *,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: Transport | None = None,
         read_timeout_s: float = 30.0,
     ) -> None:
         self._hosts = frozenset(host_of(url) for url in allowed_urls)

@@ -5,15 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import httpx
-
 from core.clock import Runtime, SystemRuntime
 from core.config import Settings, parse_key_ring
 from core.crypto import KeyRing
 from core.db.engine import make_engine
 from core.db.migrate import upgrade
 from core.db.session import Database
-from core.outgoing import Outgoing
+from core.outgoing import Outgoing, Transport
 from core.signals import Signals
 
 
@@ -34,7 +32,7 @@ async def open_wiring(
     settings: Settings,
     *,
     runtime: Runtime | None = None,
-    transport: httpx.AsyncBaseTransport | None = None,
+    transport: Transport | None = None,
 ) -> AsyncIterator[Wiring]:
     """Open everything that a process needs and close it at the end.
 

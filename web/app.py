@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-import httpx
 from litestar import Litestar
 from litestar.datastructures import State
 
 from core.clock import Runtime
 from core.config import Settings
+from core.outgoing import Transport
 from core.wiring import Wiring, open_wiring
 from web.assets import Assets
 from web.background import start_background
@@ -26,7 +26,7 @@ def create_app(
     settings: Settings,
     *,
     runtime: Runtime | None = None,
-    transport: httpx.AsyncBaseTransport | None = None,
+    transport: Transport | None = None,
     wiring: Wiring | None = None,
 ) -> Litestar:
     """Build the application.
@@ -56,7 +56,7 @@ def create_app(
 
 
 def _lifespan(
-    settings: Settings, runtime: Runtime | None, transport: httpx.AsyncBaseTransport | None, given: Wiring | None
+    settings: Settings, runtime: Runtime | None, transport: Transport | None, given: Wiring | None
 ) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def run(app: Litestar) -> AsyncIterator[None]:
