@@ -22,7 +22,8 @@ class Line:
     ``open_to``: "people" (a session is needed), "anyone", "door" (a form for people without a session), "provider"
     (signed, no session), "machine" (no cookie is read).
     ``path``: values of path parameters that are no ids of ours; ``ids``: parameter -> kind of thing.
-    ``form``: fields of a POST beside the token. ``is_stream``: never ends, so only refusals are tried here.
+    ``form``: fields of a POST beside the token; ``query``: parameters that a page reads from its address.
+    ``is_stream``: never ends, so only refusals are tried here.
     """
 
     open_to: str = "people"
@@ -31,11 +32,13 @@ class Line:
     path: dict[str, str] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
     form: dict[str, str] = field(default_factory=dict)
+    query: tuple[str, ...] = ()
     is_stream: bool = False
 
 
 _KEY = {"key": "quickbooks"}
 _OWN_PAYMENT = {"payment_id": "payment"}
+_TABLE = ("q", "show", "service", "period", "from", "to", "sort", "before", "after")
 
 MATRIX: dict[tuple[str, str], Line] = {
     ("GET", "/static/{name:str}"): Line(open_to="machine", owner=404, member=404, path={"name": "nothing.css"}),
@@ -45,31 +48,33 @@ MATRIX: dict[tuple[str, str], Line] = {
     ("POST", "/webhooks/stripe/{endpoint_token:str}"): Line(
         open_to="provider", owner=400, member=400, path={"endpoint_token": "f" * 64}
     ),
-    ("GET", "/sign-in"): Line(open_to="door", owner=303, member=303),
+    ("GET", "/sign-in"): Line(open_to="door", owner=303, member=303, query=("next",)),
     ("POST", "/sign-in"): Line(open_to="door", owner=422, member=422, form={"email": "a@example.com"}),
     ("GET", "/sign-up"): Line(open_to="door", owner=303, member=303),
     ("POST", "/sign-up"): Line(open_to="door", owner=422, member=422),
     ("POST", "/sign-out"): Line(owner=303, member=303),
-    ("GET", "/step-up"): Line(),
+    ("GET", "/step-up"): Line(query=("next",)),
     ("POST", "/step-up"): Line(owner=422, member=422, form={"password": "wrong"}),
     ("GET", "/"): Line(owner=303, member=303),
     ("GET", "/start"): Line(owner=303, member=303),
     ("POST", "/start"): Line(owner=303, member=303, form={"first_day": "2026-03-02"}),
     ("GET", "/connections"): Line(),
     ("POST", "/connections/{key:str}/connect"): Line(owner=303, member=403, path=_KEY),
-    ("GET", "/connect/{key:str}/callback"): Line(owner=303, member=403, path=_KEY),
+    ("GET", "/connect/{key:str}/callback"): Line(
+        owner=303, member=403, path=_KEY, query=("code", "state", "realmId", "error", "error_description")
+    ),
     ("POST", "/connections/stripe/key"): Line(owner=422, member=403, form={"restricted_key": "nonsense"}),
     ("GET", "/connections/{key:str}/disconnect"): Line(owner=200, member=403, path=_KEY),
     ("POST", "/connections/{key:str}/disconnect"): Line(owner=303, member=403, path=_KEY),
     ("GET", "/connect/{key:str}/disconnected"): Line(open_to="anyone", owner=303, member=303, path=_KEY),
     ("GET", "/connect/{key:str}/reconnect"): Line(open_to="anyone", owner=303, member=303, path=_KEY),
     ("GET", "/events"): Line(is_stream=True),
-    ("GET", "/mapping"): Line(),
+    ("GET", "/mapping"): Line(query=("saved",)),
     ("POST", "/mapping/accounts"): Line(owner=303, member=303),
     ("POST", "/mapping/refresh"): Line(owner=303, member=303),
     ("POST", "/mapping/{row_id:str}"): Line(owner=303, member=303, ids={"row_id": "service"}),
-    ("GET", "/payments"): Line(),
-    ("GET", "/payments.csv"): Line(),
+    ("GET", "/payments"): Line(query=_TABLE),
+    ("GET", "/payments.csv"): Line(query=("of", *_TABLE)),
     ("GET", "/payments/{payment_id:uuid}"): Line(ids=_OWN_PAYMENT),
     ("POST", "/payments/{payment_id:uuid}/retry"): Line(owner=303, member=303, ids=_OWN_PAYMENT),
     ("POST", "/payments/{payment_id:uuid}/ignore"): Line(

@@ -1,11 +1,9 @@
 """Hostile input gets a plain refusal, never a fault and never a row (I1, I2, I9, C9)."""
 
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 import pytest
-from litestar import Litestar
 from sqlalchemy import func, select
 
 from core.db.models import User
@@ -13,87 +11,15 @@ from core.wiring import Wiring
 from tests.browser import Browser
 from tests.factories import Person, make_person
 from tests.runtime import START
-from tests.web.matrix import MATRIX, make_things
-from tests.web.routes import fill, walk
 from web.forms import Form, parse_fields
 from web.sessions import session_csrf_token
 
 FORM = "application/x-www-form-urlencoded"
-HOSTILE = [
-    "9" * 30,
-    "-9223372036854775809",
-    "\x00",
-    "a\x00b",
-    "\u202e",
-    "x" * 60_000,
-    "' OR 1=1 --",
-    '"><img src=x onerror=alert(1)>',
-    "{{7*7}}",
-    "../../etc/passwd",
-    "\u0130\ufdfa" * 100,
-    "NaN",
-    "1e400",
-    "[]",
-    "2026-99-99",
-]
 
 
 @pytest.fixture
 async def owner(wiring: Wiring) -> Person:
     return await make_person(wiring, tenant={"posting_starts_at": START})
-
-
-@pytest.mark.parametrize("hostile", HOSTILE)
-async def test_hostile_values_in_every_field_of_every_form(
-    app: Litestar, owner_browser: Browser, wiring: Wiring, owner: Person, hostile: str
-) -> None:
-    things = await make_things(wiring, owner.tenant_id)
-    names = {"email", "password", "workspace", "zone", "next", "first_day", "reason", "account_id", "tax_code_id"}
-    for method, template, _ in walk(app):
-        line = MATRIX[method, template]
-        if method == "GET" or line.open_to == "provider" or template.startswith(("/connections", "/sign-out")):
-            continue
-        path = fill(template, {**line.path, **{name: things[kind] for name, kind in line.ids.items()}})
-        for name in sorted(names | set(line.form)):
-            answer = await owner_browser.post(path, {**line.form, name: hostile})
-            assert answer.status_code < 500, f"{path} {name}"
-
-
-@pytest.mark.parametrize("hostile", HOSTILE)
-async def test_hostile_values_in_addresses(
-    app: Litestar, owner_browser: Browser, wiring: Wiring, owner: Person, hostile: str
-) -> None:
-    names = (
-        "q",
-        "show",
-        "before",
-        "after",
-        "from",
-        "to",
-        "month",
-        "of",
-        "sort",
-        "next",
-        "since",
-        "code",
-        "state",
-        "error",
-    )
-    await make_things(wiring, owner.tenant_id)
-    value = quote(hostile[:3000])
-    for method, template, _ in walk(app):
-        line = MATRIX[method, template]
-        if method != "GET" or line.is_stream:
-            continue
-        answer = await owner_browser.get(f"{fill(template, line.path)}?{'&'.join(f'{n}={value}' for n in names[:4])}")
-        assert answer.status_code < 500, template
-        for name in names:
-            answer = await owner_browser.get(f"{fill(template, line.path)}?{name}={value}")
-            assert answer.status_code < 500, f"{template} {name}"
-        if line.path or line.ids:
-            filled = fill(template, dict.fromkeys([*line.path, *line.ids], value.replace("%2F", "")[:500] or "x"))
-            answer = await owner_browser.get(filled)
-            assert answer.status_code < 500, filled
 
 
 @pytest.mark.parametrize("raw", ["%00", "%ED%A0%80", "%FF", "%C3%28", "%F8%A1%A1%A1%A1"])
