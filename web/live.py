@@ -134,7 +134,7 @@ class LiveHub:
         try:
             seq = await read_news(self._wiring.db, tenant_id=tenant_id, session_hash=listener.session_hash)
         except (SQLAlchemyError, OSError) as exc:
-            _log.warning("news_unknown", error=type(exc).__name__)
+            _log.warning("news_unknown", exc_info=exc)
             return None
         if seq is None:
             listener.end()
@@ -163,7 +163,7 @@ class LiveHub:
                 seq = await current_seq(session, tenant_id)
         except (SQLAlchemyError, OSError) as exc:
             # The next beat of each stream makes up for it.
-            _log.warning("news_unknown", error=type(exc).__name__)
+            _log.warning("news_unknown", exc_info=exc)
             return
         for listener in self._listeners.get(tenant_id, ()):
             listener.tell(seq)

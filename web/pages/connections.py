@@ -131,7 +131,8 @@ async def end_connection(
     take_form(request)
     is_confirmed = await disconnect(wiring, person_of(visitor), key)
     name = display_name(key)
-    _log.info("disconnect", kind=key, is_confirmed=is_confirmed, request_id=facts_of(request.scope).request_id)
+    outcome = "done" if is_confirmed else "not_confirmed"
+    _log.info("disconnect", kind=key, outcome=outcome, request_id=facts_of(request.scope).request_id)
     text = f"{name} is disconnected. Its access keys are gone from here."
     if not is_confirmed:
         text += f" {name} did not confirm it; you can end our access there as well."
