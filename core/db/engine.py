@@ -35,6 +35,15 @@ def async_url(database_url: str) -> URL:
     return url.set(drivername="postgresql+asyncpg", query=query)
 
 
+def driver_dsn(database_url: str) -> str:
+    """Return the address as asyncpg itself takes it, which knows ``sslmode`` and hands ``ssl`` on to the server."""
+    url = make_url(database_url)
+    query = dict(url.query)
+    if "ssl" in query:
+        query["sslmode"] = query.pop("ssl")
+    return url.set(drivername="postgresql", query=query).render_as_string(hide_password=False)
+
+
 def make_engine(database_url: str, *, pool_size: int = 10) -> AsyncEngine:
     """Create the engine; makes the folder of a SQLite file."""
     url = async_url(database_url)

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import asyncpg
 
-from core.db.engine import async_url
+from core.db.engine import driver_dsn
 from core.logging import get_logger
 from core.signals import CHANNELS, Signals
 from core.wiring import Wiring
@@ -31,8 +31,7 @@ async def listen(wiring: Wiring) -> None:
 
 
 async def _listen_once(wiring: Wiring) -> None:
-    url = async_url(wiring.settings.database_url).set(drivername="postgresql")
-    connection = await asyncpg.connect(url.render_as_string(hide_password=False), timeout=5)
+    connection = await asyncpg.connect(driver_dsn(wiring.settings.database_url), timeout=5)
     try:
         for channel in CHANNELS:
             await connection.add_listener(f"tieout_{channel}", _passer(wiring.signals, channel))
