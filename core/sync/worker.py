@@ -1,6 +1,7 @@
 """The worker: route events, claim lanes, serve their items, sleep until a hint or the sweep."""
 
 import asyncio
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from core.db.models import (
     SyncItem,
 )
 from core.errors import LeaseLostError
+from core.identity.cleanup import forget_expired
 from core.live import touch
 from core.logging import get_logger
 from core.reasons import Reason
@@ -33,6 +35,7 @@ LANES_AT_ONCE = 8
 ITEMS_PER_LEASE = 20
 SWEEP_S = 1.0
 DRAIN_S = 20.0
+TIDY_EVERY = timedelta(hours=1)
 
 log = get_logger("worker")
 
@@ -44,6 +47,7 @@ class Worker:
         self._wiring = wiring
         self._db = wiring.db
         self._stopping = False
+        self._tidied_at: datetime | None = None
 
     async def step(self) -> int:
         """Do everything that is due now, once, and return how much that was; for tests and simulations."""
@@ -76,6 +80,7 @@ class Worker:
         """Route events and start lanes while there is room; say whether anything began."""
         try:
             routed = await self._route_all()
+            await self._tidy()
             room = LANES_AT_ONCE - len(running)
             claims = await lanes.claim_lanes(self._db, room) if room > 0 else []
         except Exception as exc:  # outlive a database that is away: wait, try again (F5, F30)
@@ -87,6 +92,13 @@ class Worker:
             running.add(task)
             task.add_done_callback(running.discard)
         return bool(routed or claims)
+
+    async def _tidy(self) -> None:
+        """Once an hour, forget sessions, tries and consents that have no effect any more."""
+        now = self._wiring.runtime.now()
+        if self._tidied_at is None or now - self._tidied_at >= TIDY_EVERY:
+            self._tidied_at = now
+            await forget_expired(self._db)
 
     async def _serve_safely(self, claim: Claim) -> int:
         """Serve a lane; when the database goes away meanwhile, the lease ends and the lane is found again."""

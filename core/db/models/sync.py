@@ -100,6 +100,9 @@ class BooksDocument(TenantOwned, Base):
     __table_args__ = (
         UniqueConstraint("tenant_id", "item_id", "step", "plan_version"),
         UniqueConstraint("tenant_id", "id"),
+        ForeignKeyConstraint(
+            ["tenant_id", "connection_id"], ["connection.tenant_id", "connection.id"], ondelete="CASCADE"
+        ),
         ForeignKeyConstraint(["tenant_id", "item_id"], ["sync_item.tenant_id", "sync_item.id"], ondelete="CASCADE"),
         Index("ix_books_document_reference", "tenant_id", "connection_id", "reference"),
     )
@@ -143,6 +146,9 @@ class Operation(TenantOwned, Base):
     __table_args__ = (
         UniqueConstraint("tenant_id", "connection_id", "key"),
         UniqueConstraint("tenant_id", "id"),
+        ForeignKeyConstraint(
+            ["tenant_id", "connection_id"], ["connection.tenant_id", "connection.id"], ondelete="CASCADE"
+        ),
         ForeignKeyConstraint(["tenant_id", "item_id"], ["sync_item.tenant_id", "sync_item.id"], ondelete="CASCADE"),
         Index("ix_operation_item", "tenant_id", "item_id", "created_at"),
     )
@@ -197,6 +203,9 @@ class Attempt(TenantOwned, Base):
     __tablename__ = "attempt"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "item_id"], ["sync_item.tenant_id", "sync_item.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(
+            ["tenant_id", "operation_id"], ["operation.tenant_id", "operation.id"], ondelete="CASCADE"
+        ),
         Index("ix_attempt_item", "tenant_id", "item_id", "at"),
     )
 

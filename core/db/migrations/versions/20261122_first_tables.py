@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql
 
 import core.db.types
 
-revision: str = "aee90eddb979"
+revision: str = "3d84a3c743dc"
 down_revision: str | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
@@ -706,52 +706,6 @@ def upgrade() -> None:
         batch_op.create_index("ix_sync_item_payment", ["tenant_id", "payment_id"], unique=False)
 
     op.create_table(
-        "attempt",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("item_id", sa.Uuid(), nullable=False),
-        sa.Column("operation_id", sa.Uuid(), nullable=True),
-        sa.Column("step", sa.String(length=160), nullable=True),
-        sa.Column(
-            "outcome",
-            sa.Enum(
-                "confirmed",
-                "found",
-                "not_found",
-                "not_sent",
-                "unknown",
-                "rate_limited",
-                "unavailable",
-                "access_expired",
-                "rejected",
-                "different",
-                "stopped",
-                "retry_asked",
-                "ignored",
-                name="attemptoutcome",
-                native_enum=False,
-                length=32,
-            ),
-            nullable=False,
-        ),
-        sa.Column("at", core.db.types.UTCDateTime(), nullable=False),
-        sa.Column("http_status", sa.BigInteger(), nullable=True),
-        sa.Column("request_id", sa.String(length=255), nullable=True),
-        sa.Column("text", sa.String(length=300), nullable=True),
-        sa.Column("external_id", sa.String(length=255), nullable=True),
-        sa.Column("by_user_id", sa.Uuid(), nullable=True),
-        sa.Column("tenant_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["tenant_id", "item_id"],
-            ["sync_item.tenant_id", "sync_item.id"],
-            name=op.f("fk_attempt_tenant_id_item_id_sync_item"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_attempt")),
-    )
-    with op.batch_alter_table("attempt", schema=None) as batch_op:
-        batch_op.create_index("ix_attempt_item", ["tenant_id", "item_id", "at"], unique=False)
-
-    op.create_table(
         "books_document",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("connection_id", sa.Uuid(), nullable=False),
@@ -779,6 +733,12 @@ def upgrade() -> None:
         sa.Column("created_at", core.db.types.UTCDateTime(), nullable=False),
         sa.Column("posted_at", core.db.types.UTCDateTime(), nullable=True),
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "connection_id"],
+            ["connection.tenant_id", "connection.id"],
+            name=op.f("fk_books_document_tenant_id_connection_id_connection"),
+            ondelete="CASCADE",
+        ),
         sa.ForeignKeyConstraint(
             ["tenant_id", "item_id"],
             ["sync_item.tenant_id", "sync_item.id"],
@@ -843,6 +803,12 @@ def upgrade() -> None:
         sa.Column("settled_at", core.db.types.UTCDateTime(), nullable=True),
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(
+            ["tenant_id", "connection_id"],
+            ["connection.tenant_id", "connection.id"],
+            name=op.f("fk_operation_tenant_id_connection_id_connection"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
             ["tenant_id", "item_id"],
             ["sync_item.tenant_id", "sync_item.id"],
             name=op.f("fk_operation_tenant_id_item_id_sync_item"),
@@ -855,11 +821,67 @@ def upgrade() -> None:
     with op.batch_alter_table("operation", schema=None) as batch_op:
         batch_op.create_index("ix_operation_item", ["tenant_id", "item_id", "created_at"], unique=False)
 
+    op.create_table(
+        "attempt",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("item_id", sa.Uuid(), nullable=False),
+        sa.Column("operation_id", sa.Uuid(), nullable=True),
+        sa.Column("step", sa.String(length=160), nullable=True),
+        sa.Column(
+            "outcome",
+            sa.Enum(
+                "confirmed",
+                "found",
+                "not_found",
+                "not_sent",
+                "unknown",
+                "rate_limited",
+                "unavailable",
+                "access_expired",
+                "rejected",
+                "different",
+                "stopped",
+                "retry_asked",
+                "ignored",
+                name="attemptoutcome",
+                native_enum=False,
+                length=32,
+            ),
+            nullable=False,
+        ),
+        sa.Column("at", core.db.types.UTCDateTime(), nullable=False),
+        sa.Column("http_status", sa.BigInteger(), nullable=True),
+        sa.Column("request_id", sa.String(length=255), nullable=True),
+        sa.Column("text", sa.String(length=300), nullable=True),
+        sa.Column("external_id", sa.String(length=255), nullable=True),
+        sa.Column("by_user_id", sa.Uuid(), nullable=True),
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "item_id"],
+            ["sync_item.tenant_id", "sync_item.id"],
+            name=op.f("fk_attempt_tenant_id_item_id_sync_item"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "operation_id"],
+            ["operation.tenant_id", "operation.id"],
+            name=op.f("fk_attempt_tenant_id_operation_id_operation"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_attempt")),
+    )
+    with op.batch_alter_table("attempt", schema=None) as batch_op:
+        batch_op.create_index("ix_attempt_item", ["tenant_id", "item_id", "at"], unique=False)
+
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    with op.batch_alter_table("attempt", schema=None) as batch_op:
+        batch_op.drop_index("ix_attempt_item")
+
+    op.drop_table("attempt")
     with op.batch_alter_table("operation", schema=None) as batch_op:
         batch_op.drop_index("ix_operation_item")
 
@@ -868,10 +890,6 @@ def downgrade() -> None:
         batch_op.drop_index("ix_books_document_reference")
 
     op.drop_table("books_document")
-    with op.batch_alter_table("attempt", schema=None) as batch_op:
-        batch_op.drop_index("ix_attempt_item")
-
-    op.drop_table("attempt")
     with op.batch_alter_table("sync_item", schema=None) as batch_op:
         batch_op.drop_index("ix_sync_item_payment")
         batch_op.drop_index(
