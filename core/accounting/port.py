@@ -176,8 +176,15 @@ class AccountingProvider(Protocol):
         """
         ...
 
-    async def execute(self, write: PreparedWrite) -> Posted:
-        """Send the frozen bytes under their key; return what the books answered. Never repeats by itself."""
+    async def execute(self, write: PreparedWrite, *, send: int = 1) -> Posted:
+        """Send the frozen bytes under their key; return what the books answered. Never repeats by itself.
+
+        Args:
+            write: what was frozen.
+            send: which sending of these bytes this is. The same number again is a repeat, to be recognised by the
+                provider; the next one follows a look-up that found nothing. Xero caches an error under its key, so
+                there the number is part of the key; QuickBooks wants the same key for ever.
+        """
         ...
 
     async def look_up(self, write: PreparedWrite) -> Posted | None:

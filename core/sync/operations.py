@@ -42,11 +42,12 @@ class Move(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One call to make. Its intent is committed."""
+    """One call to make. Its intent is committed. ``send`` as in :meth:`AccountingProvider.execute`."""
 
     operation_key: str
     move: Move
     write: PreparedWrite
+    send: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +116,21 @@ def after_not_found(operation: Operation, *, now: datetime, limits: Limits) -> M
     return Move.WAIT
 
 
-def mark_sent(operation: Operation, *, now: datetime, fence: int) -> None:
-    """Write the intent down; the caller commits before anything leaves."""
+def mark_sent(operation: Operation, *, now: datetime, fence: int, repeats: bool) -> int:
+    """Write the intent down; the caller commits before anything leaves. Return which sending this is.
+
+    Args:
+        operation: PLANNED, SENT or UNCERTAIN.
+        now: database time.
+        fence: of the lease.
+        repeats: the same bytes once more without a look-up: still the first sending, never a new one.
+    """
     operation.state = OperationState.SENT
     operation.sends += 1
     operation.first_sent_at = operation.first_sent_at or now
     operation.last_sent_at = now
     operation.fence = fence
+    return 1 if repeats else operation.sends
 
 
 def differences(operation: Operation, posted: Posted) -> dict[str, object]:
@@ -140,7 +149,7 @@ async def perform(provider: AccountingProvider, step: Step) -> Report:
     """Make one call and say how it ended; only provider errors are caught."""
     try:
         if step.move is Move.SEND:
-            return Report(step, posted=await provider.execute(step.write))
+            return Report(step, posted=await provider.execute(step.write, send=step.send))
         return Report(step, posted=await provider.look_up(step.write))
     except ProviderError as exc:
         return Report(step, error=exc)

@@ -37,11 +37,11 @@ from core.errors import (
     StopError,
 )
 from core.live import touch
-from core.money import to_decimal
+from core.logging import get_logger
 from core.reasons import Reason
 from core.sync import ladder, lanes
 from core.sync.documents import freeze, step_customer_id, thaw
-from core.sync.items import mirror
+from core.sync.items import difference, is_begun, mirror, say_where_it_stays
 from core.sync.lane_work import BooksLane
 from core.sync.operations import (
     FOUND_FIRST,
@@ -60,6 +60,8 @@ _MAX_NUMBER_TAKEN_SENDS = 3
 _CONCERNS_ALL = frozenset({Reason.NO_RIGHTS, Reason.SUBSCRIPTION_ENDED})
 _REST_S = 900.0
 _UNDECIDED = timedelta(seconds=5)
+
+log = get_logger("sale")
 
 
 class _PauseError(Exception):
@@ -85,13 +87,22 @@ async def advance(lane: BooksLane, item_id: UUID, report: Report | None) -> Step
         async with lane.db.tenant(lane.claim.tenant_id, write=True) as session:
             await lanes.guard(lane.db, session, lane.claim)
             now = await lane.db.now(session)
-            item = await session.get_one(SyncItem, item_id)
-            sale = _Sale(lane, session, item, await session.get_one(Payment, item.payment_id), now)
-            step = await sale.advance(report)
+            payment, item = await _locked(session, item_id)
+            step = await _Sale(lane, session, item, payment, now).advance(report)
             await touch(session, lane.claim.tenant_id)
             return step
 
     return await lane.db.unit(work)
+
+
+async def _locked(session: AsyncSession, item_id: UUID) -> tuple[Payment, SyncItem]:
+    """Read the payment and its item, locked in this order as everywhere.
+
+    What a person decides meanwhile, or what Stripe tells, is either seen here or waits until we are done.
+    """
+    payment_id = (await session.execute(select(SyncItem.payment_id).where(SyncItem.id == item_id))).scalar_one()
+    payment = await session.get_one(Payment, payment_id, with_for_update={"key_share": True})
+    return payment, await session.get_one(SyncItem, item_id, with_for_update=True)
 
 
 class _Sale:
@@ -106,14 +117,20 @@ class _Sale:
         self.connection_id = item.connection_id
 
     async def advance(self, report: Report | None) -> Step | None:
-        try:
+        if self.item.state not in (ItemState.PENDING, ItemState.WORKING):
             if report is not None:
+                await self._note_late(report)
+            return None
+        try:
+            if report is None:
+                await self._drop_outdated()
+            else:
                 step = await self._settle(report)
                 if step is not None:
                     return step
             return await self._next_step()
         except StopError as stop:
-            self._stop(stop)
+            self._stop(stop, stop.__cause__ if isinstance(stop.__cause__, ProviderError) else None)
         except ProviderRejectedError as refused:
             # The adapter refused while preparing: nothing was sent.
             self._note(AttemptOutcome.STOPPED, error=refused)
@@ -125,8 +142,6 @@ class _Sale:
     # What comes next
 
     async def _next_step(self) -> Step | None:
-        if self.item.state not in (ItemState.PENDING, ItemState.WORKING):
-            return None
         invoice_row, payment_row = await self._frozen_documents()
         invoice = thaw(invoice_row.content, Invoice)
         ids: dict[str, str] = {}
@@ -147,18 +162,61 @@ class _Sale:
         return None
 
     async def _frozen_documents(self) -> tuple[BooksDocument, BooksDocument]:
-        """Return invoice and payment as frozen; plan and freeze what is missing."""
-        statement = select(BooksDocument).where(
-            BooksDocument.item_id == self.item.id, BooksDocument.state != DocumentState.DROPPED
-        )
-        rows = {row.step: row for row in (await self.session.execute(statement)).scalars()}
+        """Return invoice and payment as frozen; plan and freeze what is missing.
+
+        Raises:
+            StopError: there is no plan, or the payment would no longer be that of the invoice.
+        """
+        rows = await self._rows()
         if len(rows) < 2:
-            reference = reference_for(self.connection_id, self.item.source_id)
-            for document in await plan_now(self.session, self.payment, self.lane.profile, reference=reference):
+            for document in await self._plan():
                 if document.step not in rows:
                     rows[document.step] = self._freeze(document)
             await self.session.flush()
-        return rows["invoice"], rows["payment"]
+        invoice, payment = rows["invoice"], rows["payment"]
+        if invoice.total_minor != payment.total_minor:
+            # The invoice stands with an amount that Stripe has changed since.
+            detail = difference(invoice.total_minor, payment.total_minor, invoice.currency)
+            payment.state = DocumentState.DROPPED
+            self.item.plan_version += 1
+            raise StopError(Reason.TOTALS_DIFFER, {"document": payment.kind.value, **detail})
+        return invoice, payment
+
+    async def _rows(self) -> dict[str, BooksDocument]:
+        statement = select(BooksDocument).where(
+            BooksDocument.item_id == self.item.id, BooksDocument.state != DocumentState.DROPPED
+        )
+        return {row.step: row for row in (await self.session.execute(statement)).scalars()}
+
+    async def _plan(self) -> tuple[Invoice, PaymentDocument]:
+        reference = reference_for(self.connection_id, self.item.source_id)
+        return await plan_now(self.session, self.payment, self.lane.profile, reference=reference)
+
+    async def _drop_outdated(self) -> None:
+        """Let go of a plan that facts or mapping have left behind, as long as nothing of it can stand (F22)."""
+        rows = await self._rows()
+        if len(rows) < 2:
+            return
+        begun = await self.session.execute(select(SyncItem.id).where(SyncItem.id == self.item.id, is_begun()))
+        if begun.first() is not None:
+            return
+        planned = await self._plan()
+        frozen = thaw(rows["invoice"].content, Invoice), thaw(rows["payment"].content, PaymentDocument)
+        if frozen == planned and not await self._was_refused(rows["invoice"]):
+            return
+        for row in rows.values():
+            row.state = DocumentState.DROPPED
+        self.item.plan_version += 1
+        await self.session.flush()
+
+    async def _was_refused(self, row: BooksDocument) -> bool:
+        refused = select(Operation.id).where(
+            Operation.item_id == self.item.id,
+            Operation.step == row.step,
+            Operation.plan_version == row.plan_version,
+            Operation.state == OperationState.REJECTED,
+        )
+        return (await self.session.execute(refused)).first() is not None
 
     def _freeze(self, document: Invoice | PaymentDocument) -> BooksDocument:
         row = BooksDocument(
@@ -252,17 +310,19 @@ class _Sale:
         return operation
 
     def _step(self, operation: Operation) -> Step:
-        return self._go(operation, next_move(operation, now=self.now, adopting=self.lane.adopting))
+        move = next_move(operation, now=self.now, adopting=self.lane.adopting)
+        return self._go(operation, move, repeats=operation.state is not OperationState.PLANNED)
 
-    def _go(self, operation: Operation, move: Move) -> Step:
+    def _go(self, operation: Operation, move: Move, *, repeats: bool = False) -> Step:
         """Commit to one call: its intent is written in this transaction."""
+        send = 1
         if move is Move.SEND:
-            mark_sent(operation, now=self.now, fence=self.lane.claim.fence)
+            send = mark_sent(operation, now=self.now, fence=self.lane.claim.fence, repeats=repeats)
         self.item.state = ItemState.WORKING
         self.item.reason, self.item.reason_detail = None, {}
         self.item.changed_at = self.now
         mirror(self.payment, PaymentState.SYNCING, self.item)
-        return Step(operation.key, move, write_of(operation))
+        return Step(operation.key, move, write_of(operation), send)
 
     async def _link(self, step: str) -> BooksLink | None:
         statement = select(BooksLink).where(BooksLink.connection_id == self.connection_id, BooksLink.step == step)
@@ -271,10 +331,7 @@ class _Sale:
     # How the last call ended
 
     async def _settle(self, report: Report) -> Step | None:
-        statement = select(Operation).where(
-            Operation.connection_id == self.connection_id, Operation.key == report.step.operation_key
-        )
-        operation = (await self.session.execute(statement)).scalar_one()
+        operation = await self._operation(report)
         if operation.state in (OperationState.CONFIRMED, OperationState.REJECTED):
             return None
         self._note(report.outcome, operation=operation, error=report.error, external_id=_id(report))
@@ -282,11 +339,12 @@ class _Sale:
             return await self._settle_error(operation, report, report.error)
         await self._calls_work_again()
         if report.posted is None:
-            return self._settle_not_found(operation)
+            return await self._settle_not_found(operation)
         different = differences(operation, report.posted)
         if different:
             operation.state, operation.was_answered = OperationState.UNCERTAIN, True
             operation.external_id = report.posted.external_id
+            operation.settled_at = self.now
             raise self._difference(operation, report, different)
         operation.state = OperationState.CONFIRMED
         operation.external_id = report.posted.external_id
@@ -295,15 +353,70 @@ class _Sale:
         await self._keep_result(operation, report)
         return None
 
-    def _settle_not_found(self, operation: Operation) -> Step | None:
+    async def _settle_not_found(self, operation: Operation) -> Step | None:
         if operation.state is OperationState.PLANNED:
             return self._go(operation, Move.SEND)
+        if operation.settled_at is not None:
+            # Something else stood in its place, and a person has removed it: absence is proven. The old key would
+            # bring back the provider's first answer, about a document that is gone (F22).
+            operation.state, operation.settled_at = OperationState.REJECTED, self.now
+            await self._drop_document(operation)
+            return None
         move = after_not_found(operation, now=self.now, limits=self.lane.limits)
         if move is Move.SEND:
             return self._go(operation, Move.SEND)
         sent = operation.last_sent_at or self.now
         self._wait(Reason.OUTCOME_UNKNOWN, sent + timedelta(seconds=self.lane.limits.settling_s))
         raise _PauseError
+
+    async def _drop_document(self, operation: Operation) -> None:
+        statement = select(BooksDocument).where(
+            BooksDocument.item_id == self.item.id,
+            BooksDocument.step == operation.step,
+            BooksDocument.plan_version == operation.plan_version,
+        )
+        row = (await self.session.execute(statement)).scalar_one_or_none()
+        if row is not None:
+            row.state = DocumentState.DROPPED
+            self.item.plan_version += 1
+            await self.session.flush()
+
+    async def _note_late(self, report: Report) -> None:
+        """The connection ended while the call was under way: write down how that ended, and call nothing more.
+
+        What surely was not begun is offered to the next books; anything else stays with these, and says so (F23).
+        """
+        operation = await self._operation(report)
+        if operation.state in (OperationState.CONFIRMED, OperationState.REJECTED):
+            return
+        error, posted = report.error, report.posted
+        self._note(report.outcome, operation=operation, error=error, external_id=_id(report))
+        if posted is not None:
+            is_ours = not differences(operation, posted)
+            operation.state = OperationState.CONFIRMED if is_ours else OperationState.UNCERTAIN
+            operation.was_answered, operation.external_id, operation.settled_at = True, posted.external_id, self.now
+            if is_ours:
+                await self._keep_result(operation, report)
+        elif isinstance(error, ProviderRejectedError) and report.step.move is Move.SEND:
+            doubtful = error.reason is Reason.NUMBER_TAKEN
+            operation.state = OperationState.UNCERTAIN if doubtful else OperationState.REJECTED
+            operation.was_answered, operation.settled_at = True, None if doubtful else self.now
+        elif isinstance(error, OutcomeUnknownError) and report.step.move is Move.SEND:
+            operation.state, operation.was_answered = OperationState.UNCERTAIN, error.answered
+        elif error is not None and report.step.move is Move.SEND:
+            _take_back(operation)
+        await self.session.flush()
+        rows = await self._rows()
+        if len(rows) == 2 and all(row.state is DocumentState.POSTED for row in rows.values()):
+            self._finish()
+            return
+        await say_where_it_stays(self.session, self.payment, self.item, now=self.now)
+
+    async def _operation(self, report: Report) -> Operation:
+        statement = select(Operation).where(
+            Operation.connection_id == self.connection_id, Operation.key == report.step.operation_key
+        )
+        return (await self.session.execute(statement)).scalar_one()
 
     async def _keep_result(self, operation: Operation, report: Report) -> None:
         posted = report.posted
@@ -365,10 +478,11 @@ class _Sale:
             # Perhaps it was taken by ourselves, a moment ago or before a restore: look before believing it.
             operation.state, operation.was_answered = OperationState.UNCERTAIN, True
             return self._go(operation, Move.LOOK_UP)
+        # Looked up, something else stands in its place: whether ours was ever written is open, what we saw is not.
         doubtful = operation.sends > 0 and not sending
         operation.state = OperationState.UNCERTAIN if doubtful else OperationState.REJECTED
         operation.was_answered = True
-        operation.settled_at = None if doubtful else self.now
+        operation.settled_at = self.now
         if error.reason is Reason.NAME_TAKEN and operation.kind in FOUND_FIRST:
             operation.state, operation.settled_at = OperationState.REJECTED, self.now
             document = await self._support_document(operation)
@@ -390,12 +504,7 @@ class _Sale:
         detail: dict[str, object] = {"document": operation.kind.value}
         found, expected = different.get("total_minor"), operation.total_minor
         if isinstance(found, int) and expected is not None:
-            currency = operation.currency
-            detail |= {
-                "found": _amount(found, currency),
-                "expected": _amount(expected, currency),
-                "difference": _amount(abs(found - expected), currency),
-            }
+            detail |= difference(found, expected, operation.currency)
         changed = report.step.move is Move.LOOK_UP or "total_minor" not in different
         return StopError(Reason.CHANGED_IN_BOOKS if changed else Reason.TOTALS_DIFFER, detail)
 
@@ -411,6 +520,11 @@ class _Sale:
         stated = getattr(error, "retry_after_s", None)
         if self.lane.failures >= ladder.BREAKER_AFTER or stated:
             until = await self.lane.pause(self.session, stated, Reason.PROVIDER_DOWN, self.now)
+        elif self.item.tries >= ladder.GIVE_UP_AFTER:
+            # A week of tries, while other calls went through: it is about this entry, and a person has to look (N8).
+            incident = self.lane.runtime.token_bytes(4).hex()
+            log.error("gave_up", item_id=str(self.item.id), code=incident, outcome=reason.value)
+            raise StopError(Reason.OUR_FAULT, {"incident": incident}) from error
         else:
             delay = ladder.next_delay(self.lane.runtime, self.item.tries)
             until = self.now + (first_delay if first_delay is not None and self.item.tries == 0 else delay)
@@ -491,7 +605,3 @@ def _take_back(operation: Operation) -> None:
 
 def _id(report: Report) -> str | None:
     return report.posted.external_id if report.posted else None
-
-
-def _amount(minor: int, currency: str) -> str:
-    return f"{to_decimal(minor, currency)} {currency.upper()}"

@@ -99,8 +99,9 @@ class MockAccountingAdapter:
             case Item():
                 raise StopError(Reason.OUR_FAULT, {"unexpected": "item"})
 
-    async def execute(self, write: PreparedWrite) -> Posted:
+    async def execute(self, write: PreparedWrite, *, send: int = 1) -> Posted:
         """Write the document, its entries and its key in one transaction; a known key changes nothing."""
+        del send
         body = msgspec.json.decode(write.body, type=Body)
         with self.books.transaction() as db:
             external_id = self.books.answered(db, write.key)

@@ -108,8 +108,9 @@ class QuickBooksAdapter:
                 write = self._write(document, key, document.reference, encode(payment), document.currency)
                 return replace(write, total_minor=document.total_minor, party_id=party)
 
-    async def execute(self, write: PreparedWrite) -> Posted:
+    async def execute(self, write: PreparedWrite, *, send: int = 1) -> Posted:
         """Send the frozen bytes under their key; QuickBooks answers a repeat of the key with the first answer."""
+        del send
         try:
             reply = await self._client.write(write.path, write.body, request_id=write.key)
         except ProviderRejectedError as refusal:
