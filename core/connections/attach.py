@@ -153,7 +153,9 @@ def _describe(row: Connection, mode: ConnectionMode, identity: Identity, now: da
     row.country = identity.country[:2].upper()
     row.currency = identity.currency[:3].lower()
     row.is_test_mode = identity.is_test_mode
-    row.options = dict(identity.options)
+    # After a restore people sign in again; the order to look before every first send must outlive that (F31).
+    kept = {"adopt": "yes"} if (row.options or {}).get("adopt") == "yes" else {}
+    row.options = {**identity.options, **kept}
     row.access_token = row.refresh_token = row.webhook_secret = None
     row.webhook_endpoint_id = row.endpoint_token_hash = None
     row.access_expires_at = row.consent_ends_at = None
