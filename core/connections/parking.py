@@ -6,12 +6,11 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.books.documents import DocumentKind
-from core.db.models import ItemKind, ItemState, Operation, OperationState, Payment, PaymentState, SyncItem
+from core.db.models import ItemKind, ItemState, Payment, PaymentState, SyncItem
 from core.reasons import Reason
+from core.sync.items import is_begun
 
 _OPEN = (ItemState.PENDING, ItemState.WORKING, ItemState.BLOCKED, ItemState.NEEDS_ATTENTION)
-_MONEY = (DocumentKind.INVOICE, DocumentKind.PAYMENT)
 
 
 async def park(session: AsyncSession, connection_id: UUID, *, is_stripe: bool, name: str, now: datetime) -> None:
@@ -37,12 +36,6 @@ async def park(session: AsyncSession, connection_id: UUID, *, is_stripe: bool, n
     )
     if is_stripe:
         return
-    begun = select(Operation.item_id).where(
-        Operation.connection_id == connection_id,
-        Operation.kind.in_(_MONEY),
-        Operation.state != OperationState.REJECTED,
-        Operation.sends > 0,
-    )
     stopped = select(SyncItem.payment_id).where(
         SyncItem.connection_id == connection_id,
         SyncItem.kind == ItemKind.SALE,
@@ -51,8 +44,8 @@ async def park(session: AsyncSession, connection_id: UUID, *, is_stripe: bool, n
     )
     open_payment = Payment.state.in_((PaymentState.WAITING, PaymentState.SYNCING, PaymentState.NEEDS_ATTENTION))
     for whose, waits_for in (
-        (stopped.where(SyncItem.id.in_(begun)), Reason.RECONNECT_BOOKS),
-        (stopped.where(SyncItem.id.not_in(begun)), Reason.BOOKS_NOT_CONNECTED),
+        (stopped.where(is_begun()), Reason.RECONNECT_BOOKS),
+        (stopped.where(~is_begun()), Reason.BOOKS_NOT_CONNECTED),
     ):
         await session.execute(
             update(Payment)

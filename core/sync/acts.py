@@ -27,7 +27,7 @@ from core.errors import NotFoundError
 from core.live import touch
 from core.reasons import WORDING, Action, Reason
 from core.signals import WORK
-from core.sync.items import mirror, offer_sale, reopen
+from core.sync.items import books_connection, find_sale, mirror, offer_sale, reopen
 
 _STOPPED = (ItemState.NEEDS_ATTENTION, ItemState.IGNORED)
 _MAPPING_REASONS = frozenset(
@@ -49,7 +49,7 @@ async def retry_payment(session: AsyncSession, payment_id: UUID, *, by_user_id: 
         NotFoundError: no such payment of this tenant.
     """
     payment = await _payment(session, payment_id)
-    item = await _sale_item(session, payment)
+    item = await find_sale(session, payment, await books_connection(session))
     if item is None:
         return await _offer_again(session, payment, now)
     if item.state is ItemState.PENDING and item.due_at is not None and item.due_at > now:
@@ -110,7 +110,7 @@ async def ignore_payment(session: AsyncSession, payment_id: UUID, *, why: str, b
         NotFoundError: no such payment of this tenant.
     """
     payment = await _payment(session, payment_id)
-    item = await _sale_item(session, payment)
+    item = await find_sale(session, payment, await books_connection(session))
     if item is not None:
         if item.state in (ItemState.DONE, ItemState.WORKING, ItemState.IGNORED) or await _may_stand(session, item):
             return False
@@ -161,22 +161,12 @@ async def reopen_for_mapping(
 
 
 async def _payment(session: AsyncSession, payment_id: UUID) -> Payment:
-    payment = (await session.execute(select(Payment).where(Payment.id == payment_id))).scalar_one_or_none()
+    # Locked before its item, as everywhere, so that two clicks, or a click and the worker, come one after the other.
+    statement = select(Payment).where(Payment.id == payment_id).with_for_update(key_share=True)
+    payment = (await session.execute(statement)).scalar_one_or_none()
     if payment is None:
         raise NotFoundError("no such payment")
     return payment
-
-
-async def _sale_item(session: AsyncSession, payment: Payment) -> SyncItem | None:
-    """Return the newest sale item of a payment, locked so that two clicks cannot both act."""
-    statement = (
-        select(SyncItem)
-        .where(SyncItem.payment_id == payment.id, SyncItem.kind == ItemKind.SALE)
-        .order_by(SyncItem.created_at.desc())
-        .limit(1)
-        .with_for_update()
-    )
-    return (await session.execute(statement)).scalar_one_or_none()
 
 
 async def _offer_again(session: AsyncSession, payment: Payment, now: datetime) -> bool:

@@ -4,15 +4,20 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.accounting import registry
+from core.books.documents import DocumentKind
 from core.db.models import (
+    BooksDocument,
     Connection,
     ConnectionStatus,
+    DocumentState,
     ItemKind,
     ItemState,
+    Operation,
+    OperationState,
     Payment,
     PaymentState,
     SyncItem,
@@ -20,21 +25,18 @@ from core.db.models import (
 )
 from core.db.session import announce
 from core.db.upsert import insert_missing
+from core.intake.facts import PaymentFacts
+from core.intake.store import store_payment
 from core.live import touch
+from core.money import to_decimal
 from core.reasons import Reason
 from core.signals import WORK
 
-_WAITING_REASONS = {
-    None,
-    Reason.BOOKS_NOT_CONNECTED,
-    Reason.NOT_STARTED,
-    Reason.SETTLEMENT_PENDING,
-    Reason.RATE_LIMITED,
-    Reason.PROVIDER_DOWN,
-    Reason.OUTCOME_UNKNOWN,
-    Reason.RECONNECT_BOOKS,
-    Reason.RECONNECT_STRIPE,
-}
+MONEY = (DocumentKind.INVOICE, DocumentKind.PAYMENT)
+_OF_THE_FACTS = frozenset(
+    {Reason.LINES_DO_NOT_ADD_UP, Reason.SERVICE_NOT_MAPPED, Reason.TAX_CODE_MISFIT, Reason.CURRENCY_NOT_ENABLED}
+)
+"""Reasons that other facts may end: Stripe's lines, or the product behind them, came later than the money."""
 
 
 async def enqueue(
@@ -89,6 +91,9 @@ async def enqueue(
     item.payment_id = item.payment_id or payment_id
     if item.state not in (ItemState.NEEDS_ATTENTION, ItemState.BLOCKED, ItemState.IGNORED):
         item.due_at = min(item.due_at, due_at) if item.due_at else due_at
+        if item.state is ItemState.DONE:
+            # It waits again, and must be parked with the others when its connection ends.
+            item.state = ItemState.PENDING
     announce(session, WORK, str(connection_id))
 
 
@@ -119,18 +124,61 @@ async def books_connection(session: AsyncSession) -> Connection | None:
     return (await session.execute(statement)).scalar_one_or_none()
 
 
-async def offer_sale(session: AsyncSession, payment: Payment, *, now: datetime) -> None:
+def is_begun() -> ColumnElement[bool]:
+    """Say of a sale item that a document of it stands, or may stand, in its books: it belongs to them for good."""
+    return exists().where(
+        Operation.item_id == SyncItem.id,
+        Operation.kind.in_(MONEY),
+        or_(
+            Operation.state == OperationState.CONFIRMED,
+            (Operation.state != OperationState.REJECTED) & (Operation.sends > 0),
+        ),
+    )
+
+
+async def find_sale(session: AsyncSession, payment: Payment, books: Connection | None) -> SyncItem | None:
+    """Return the sale item that speaks for a payment, locked.
+
+    The one of which something stands in some books, connected or not; otherwise that of the books in use.
+    """
+    mine = select(SyncItem).where(SyncItem.payment_id == payment.id, SyncItem.kind == ItemKind.SALE)
+    standing = mine.where(or_(SyncItem.state == ItemState.DONE, is_begun())).order_by(SyncItem.created_at)
+    found = (await session.execute(standing.limit(1).with_for_update())).scalar_one_or_none()
+    if found is None and books is not None:
+        theirs = mine.where(SyncItem.connection_id == books.id).with_for_update()
+        found = (await session.execute(theirs)).scalar_one_or_none()
+    return found
+
+
+async def take_facts(
+    session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, facts: PaymentFacts, now: datetime
+) -> Payment:
+    """Store what Stripe says of a payment and offer it to the books."""
+    known = select(Payment.facts_hash).where(Payment.source_id == facts.source_id)
+    before = (await session.execute(known)).scalar_one_or_none()
+    payment = await store_payment(session, tenant_id=tenant_id, connection_id=connection_id, facts=facts, now=now)
+    await offer_sale(session, payment, now=now, is_news=before not in (None, payment.facts_hash))
+    return payment
+
+
+async def offer_sale(session: AsyncSession, payment: Payment, *, now: datetime, is_news: bool = False) -> None:
     """Give a payment its sale item if it can be posted now; otherwise say what it waits for.
 
-    Called whenever facts, the books or the start date change; safe to repeat.
+    Called whenever facts, the books or the start date change; safe to repeat. What stands in some books is never
+    offered to others. ``is_news``: Stripe says something else than it did before.
     """
-    tenant = await session.get_one(Tenant, payment.tenant_id)
     books = await books_connection(session)
+    item = await find_sale(session, payment, books)
+    if item is not None and (item.state is ItemState.DONE or await _is_begun(session, item)):
+        if is_news and item.state is ItemState.DONE:
+            await _compare(session, payment, item, now=now)
+        return
     if payment.state is PaymentState.IGNORED and payment.reason is not Reason.BEFORE_START:
         return
     if books is None:
         set_waiting(payment, Reason.BOOKS_NOT_CONNECTED)
         return
+    tenant = await session.get_one(Tenant, payment.tenant_id)
     name = registry.get(books.kind).display_name
     if tenant.posting_starts_at is None:
         set_waiting(payment, Reason.NOT_STARTED, {"books": name})
@@ -140,14 +188,6 @@ async def offer_sale(session: AsyncSession, payment: Payment, *, now: datetime) 
         payment.reason = Reason.BEFORE_START
         payment.reason_detail = {"books": name, "start": tenant.posting_starts_at.date().isoformat()}
         return
-    await _offer(session, payment, books, now=now)
-
-
-async def _offer(session: AsyncSession, payment: Payment, books: Connection, *, now: datetime) -> None:
-    statement = select(SyncItem).where(
-        SyncItem.connection_id == books.id, SyncItem.kind == ItemKind.SALE, SyncItem.source_id == payment.source_id
-    )
-    item = (await session.execute(statement)).scalar_one_or_none()
     if item is None:
         await enqueue(
             session,
@@ -159,11 +199,63 @@ async def _offer(session: AsyncSession, payment: Payment, books: Connection, *, 
             due_at=now,
         )
         payment.state, payment.reason, payment.reason_detail = PaymentState.WAITING, None, {}
-        return
-    if item.state is ItemState.BLOCKED and item.reason is Reason.SETTLEMENT_PENDING:
+    elif _may_go_on(item, is_news=is_news):
         reopen(item, now=now)
         mirror(payment, PaymentState.WAITING, item)
         announce(session, WORK, str(item.connection_id))
+
+
+async def say_where_it_stays(session: AsyncSession, payment: Payment, item: SyncItem, *, now: datetime) -> None:
+    """Tell of a sale whose books are disconnected whether it belongs to them for good, or may go to the next ones."""
+    if not await _is_begun(session, item):
+        await offer_sale(session, payment, now=now)
+        return
+    connection = await session.get_one(Connection, item.connection_id)
+    set_waiting(payment, Reason.RECONNECT_BOOKS, {"books": registry.get(connection.kind).display_name})
+
+
+def _may_go_on(item: SyncItem, *, is_news: bool) -> bool:
+    if item.state is ItemState.BLOCKED:
+        return item.reason is Reason.SETTLEMENT_PENDING
+    if item.state is ItemState.NEEDS_ATTENTION:
+        return is_news and item.reason in _OF_THE_FACTS
+    # Left out once, in these books, and taken up again while others were connected.
+    return item.state is ItemState.IGNORED
+
+
+async def _is_begun(session: AsyncSession, item: SyncItem) -> bool:
+    found = await session.execute(select(SyncItem.id).where(SyncItem.id == item.id, is_begun()))
+    return found.first() is not None
+
+
+async def _compare(session: AsyncSession, payment: Payment, item: SyncItem, *, now: datetime) -> None:
+    """Say so when Stripe's amount is no longer the one that stands in the books; nothing there is changed."""
+    statement = select(BooksDocument).where(
+        BooksDocument.item_id == item.id,
+        BooksDocument.kind == DocumentKind.INVOICE,
+        BooksDocument.state == DocumentState.POSTED,
+    )
+    invoice = (await session.execute(statement)).scalar_one_or_none()
+    if invoice is None:
+        return
+    is_home = payment.currency == invoice.currency.lower()
+    expected = payment.amount_minor if is_home else payment.settled_minor
+    if expected is None or expected == invoice.total_minor:
+        return
+    connection = await session.get_one(Connection, item.connection_id)
+    item.state, item.due_at, item.reason = ItemState.NEEDS_ATTENTION, None, Reason.TOTALS_DIFFER
+    item.reason_detail = {
+        "books": registry.get(connection.kind).display_name,
+        **difference(invoice.total_minor, expected, invoice.currency),
+    }
+    item.changed_at = now
+    mirror(payment, PaymentState.NEEDS_ATTENTION, item)
+
+
+def difference(found_minor: int, expected_minor: int, currency: str) -> dict[str, object]:
+    """Return two amounts that should be equal, for people."""
+    values = {"found": found_minor, "expected": expected_minor, "difference": abs(found_minor - expected_minor)}
+    return {name: f"{to_decimal(minor, currency)} {currency.upper()}" for name, minor in values.items()}
 
 
 def reopen(item: SyncItem, *, now: datetime) -> None:
@@ -199,9 +291,27 @@ async def unblock_connection(session: AsyncSession, connection_id: UUID, *, now:
         SyncItem.reason.in_({Reason.RECONNECT_BOOKS, Reason.RECONNECT_STRIPE}),
     )
     items = (await session.execute(statement)).scalars().all()
+    count = 0
     for item in items:
-        reopen(item, now=now)
-        if item.payment_id is not None:
-            mirror(await session.get_one(Payment, item.payment_id), PaymentState.WAITING, item)
+        payment = await session.get_one(Payment, item.payment_id) if item.payment_id is not None else None
+        if payment is None:
+            reopen(item, now=now)
+        elif not await _take_back(session, payment, item, now=now):
+            continue
+        count += 1
     announce(session, WORK, str(connection_id))
-    return len(items)
+    return count
+
+
+async def _take_back(session: AsyncSession, payment: Payment, item: SyncItem, *, now: datetime) -> bool:
+    """Let a sale go on in the books that are back, unless other books have it by now, or a person left it out."""
+    if item.kind is ItemKind.SALE:
+        speaks = await find_sale(session, payment, None)
+        if speaks is not None and speaks.id != item.id:
+            return False
+        if payment.state is PaymentState.IGNORED:
+            item.state, item.reason, item.reason_detail = ItemState.IGNORED, payment.reason, dict(payment.reason_detail)
+            return False
+        mirror(payment, PaymentState.WAITING)
+    reopen(item, now=now)
+    return True

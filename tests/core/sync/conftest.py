@@ -2,18 +2,22 @@
 
 import shutil
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from sqlalchemy import select
 
 from core.accounting.mock.adapter import MockAccountingAdapter
 from core.accounting.port import AccountType
 from core.books.documents import LineKind
 from core.config import Settings
+from core.connections.attach import Person as Owner
+from core.connections.attach import attach
+from core.connections.disconnect import disconnect
 from core.connections.providers import open_books
 from core.db.models import (
     AccountRole,
@@ -22,13 +26,18 @@ from core.db.models import (
     ConnectionMode,
     MappingVersion,
     Payment,
+    PaymentState,
     RoleVersion,
     Service,
     SyncItem,
 )
+from core.db.upsert import upsert
 from core.intake.facts import Client, Line, Movement, PaymentFacts, ServiceRef
-from core.intake.store import store_payment, store_service
-from core.sync.items import offer_sale
+from core.intake.store import store_service
+from core.oauth import Identity
+from core.reasons import Reason
+from core.sync.acts import retry_payment
+from core.sync.items import take_facts
 from core.sync.worker import Worker
 from core.wiring import Wiring, open_wiring
 from tests.factories import Person, make_connection, make_person
@@ -63,10 +72,9 @@ class Studio:
         """Let Stripe's facts of one payment arrive."""
         async with self.wiring.db.tenant(self.tenant_id, write=True) as session:
             now = await self.wiring.db.now(session)
-            payment = await store_payment(
+            payment = await take_facts(
                 session, tenant_id=self.tenant_id, connection_id=self.stripe.id, facts=facts, now=now
             )
-            await offer_sale(session, payment, now=now)
             return payment.id
 
     async def map(self, key: str, account: str | None, *, tax_code_id: str | None = None) -> UUID:
@@ -74,12 +82,15 @@ class Studio:
         async with self.wiring.db.tenant(self.tenant_id, write=True) as session:
             now = await self.wiring.db.now(session)
             service_id = await store_service(session, self.tenant_id, ServiceRef(key, key), now=now)
+            made = select(MappingVersion).where(
+                MappingVersion.service_id == service_id, MappingVersion.connection_id == self.books.id
+            )
             session.add(
                 MappingVersion(
                     id=uuid4(),
                     connection_id=self.books.id,
                     service_id=service_id,
-                    version=1,
+                    version=len((await session.execute(made)).all()) + 1,
                     income_account_id=self.accounts[account] if account else None,
                     tax_code_id=tax_code_id,
                     created_at=now,
@@ -102,9 +113,41 @@ class Studio:
         async with self.wiring.db.tenant(self.tenant_id) as session:
             return await session.get_one(Payment, payment_id)
 
-    async def rows(self, model: type) -> list:
-        from sqlalchemy import select
+    async def retry(self, payment_id: UUID) -> bool:
+        """Click on "Retry"."""
+        async with self.wiring.db.tenant(self.tenant_id, write=True) as session:
+            now = await self.wiring.db.now(session)
+            return await retry_payment(session, payment_id, by_user_id=self.person.user_id, now=now)
 
+    async def stands(self, payment_id: UUID) -> tuple[PaymentState, Reason | None]:
+        """Return how a payment stands."""
+        payment = await self.payment(payment_id)
+        return payment.state, payment.reason
+
+    async def disconnect(self) -> None:
+        """End the connection to the books, as the button does."""
+        await disconnect(self.wiring, self._owner(), self.books.kind)
+
+    async def connect(self, external_id: str) -> "Studio":
+        """Connect practice books; the same ones again or others. Return the studio as it is then."""
+        identity = Identity(external_id, external_id, "US", "usd", True, {})
+        connection_id = await attach(
+            self.wiring,
+            self._owner(),
+            kind="mock",
+            mode=ConnectionMode.BUILT_IN,
+            identity=identity,
+            put_secrets=lambda _: None,
+        )
+        async with self.wiring.db.tenant(self.tenant_id) as session:
+            books = await session.get_one(Connection, connection_id)
+        ledger, accounts = await _keep_books(self.wiring, self.person, books)
+        return replace(self, books=books, ledger=ledger, accounts=accounts)
+
+    def _owner(self) -> Owner:
+        return Owner(self.tenant_id, self.person.user_id, self.person.session_hash)
+
+    async def rows(self, model: type) -> list:
         async with self.wiring.db.tenant(self.tenant_id) as session:
             return list((await session.execute(select(model))).scalars())
 
@@ -151,6 +194,14 @@ async def _studio(wiring: Wiring) -> Studio:
     books = await make_connection(
         wiring, person.tenant_id, "mock", mode=ConnectionMode.BUILT_IN, external_id=f"mock-{person.tenant_id}"
     )
+    ledger, accounts = await _keep_books(wiring, person, books)
+    return Studio(wiring, person, stripe, books, ledger, Worker(wiring), accounts)
+
+
+async def _keep_books(
+    wiring: Wiring, person: Person, books: Connection
+) -> tuple[MockAccountingAdapter, dict[str, str]]:
+    """Open practice books, with a clearing account that is chosen."""
     ledger = open_books(wiring, books, "")
     assert isinstance(ledger, MockAccountingAdapter)
     await ledger.create_account("Stripe clearing", AccountType.BANK, key="clearing")
@@ -158,18 +209,27 @@ async def _studio(wiring: Wiring) -> Studio:
     accounts = {account.name: account.external_id for account in await ledger.list_accounts()}
     async with wiring.db.tenant(person.tenant_id, write=True) as session:
         for account in await ledger.list_accounts():
-            session.add(
-                BooksAccount(
-                    connection_id=books.id,
-                    external_id=account.external_id,
-                    name=account.name,
-                    number=account.number,
-                    type=account.type.value,
-                    currency=account.currency,
-                    is_active=account.active,
-                    read_at=wiring.runtime.now(),
-                )
+            await upsert(
+                session,
+                BooksAccount,
+                {
+                    "id": uuid4(),
+                    "tenant_id": person.tenant_id,
+                    "connection_id": books.id,
+                    "external_id": account.external_id,
+                    "name": account.name,
+                    "number": account.number,
+                    "type": account.type.value,
+                    "currency": account.currency,
+                    "is_active": account.active,
+                    "read_at": wiring.runtime.now(),
+                },
+                key=("tenant_id", "connection_id", "external_id"),
+                update=("is_active",),
             )
+        chosen = select(RoleVersion).where(RoleVersion.connection_id == books.id)
+        if (await session.execute(chosen)).first() is not None:
+            return ledger, accounts
         session.add(
             RoleVersion(
                 connection_id=books.id,
@@ -180,7 +240,7 @@ async def _studio(wiring: Wiring) -> Studio:
                 created_by=person.user_id,
             )
         )
-    return Studio(wiring, person, stripe, books, ledger, Worker(wiring), accounts)
+    return ledger, accounts
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
