@@ -17,9 +17,8 @@ from sqlalchemy import select
 
 from core.connections.secrets import unseal
 from core.crypto import hash_token
+from core.db.append import Appender
 from core.db.models import Connection, ConnectionStatus, EventState, StripeEvent
-from core.db.session import announce
-from core.db.upsert import insert_missing
 from core.errors import CredentialError, TieoutError
 from core.signals import WORK
 from core.wiring import Wiring
@@ -141,6 +140,24 @@ def row_of(event: dict[str, Any], raw: bytes, *, scope: str, expects_live: bool,
     }
 
 
+ROW = (
+    "id",
+    "scope",
+    "event_id",
+    "account",
+    "type",
+    "is_live",
+    "api_version",
+    "object_id",
+    "stripe_created_at",
+    "payload",
+    "received_at",
+    "state",
+    "tries",
+)
+"""What :func:`row_of` fills."""
+
+
 async def platform_endpoint(wiring: Wiring) -> Endpoint:
     """Return the platform's own endpoint."""
     return Endpoint(PLATFORM, wiring.settings.webhook_secrets)
@@ -167,6 +184,9 @@ async def tenant_endpoint(wiring: Wiring, endpoint_token: str) -> Endpoint:
         raise StorageError("the endpoint's secret cannot be opened") from exc
 
 
+_Waiting = tuple[dict[str, Any], "asyncio.Future[None]"]
+
+
 class Inbox:
     """Stores events; those that arrive together share one commit.
 
@@ -177,7 +197,7 @@ class Inbox:
     def __init__(self, wiring: Wiring, *, group_limit: int = 64, queue_limit: int = 2000) -> None:
         self._wiring = wiring
         self._group_limit = group_limit
-        self._queue: asyncio.Queue[tuple[dict[str, Any], asyncio.Future[None]]] = asyncio.Queue(queue_limit)
+        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(queue_limit)
 
     async def store(self, row: dict[str, Any]) -> None:
         """Return once ``row`` is committed, or was there before.
@@ -195,35 +215,46 @@ class Inbox:
 
     async def run(self) -> None:
         """Write until cancelled. Start one per process."""
-        while True:
-            group = [await self._queue.get()]
-            while len(group) < self._group_limit and not self._queue.empty():
-                group.append(self._queue.get_nowait())
-            try:
-                await self._write([row for row, _ in group])
-            except Exception as exc:  # noqa: BLE001 - whatever the database raises, every caller must get an answer
-                await self._write_alone(group, exc)
-                continue
+        appender = Appender(self._wiring.db, StripeEvent, ROW)
+        try:
+            while True:
+                group = [await self._queue.get()]
+                while len(group) < self._group_limit and not self._queue.empty():
+                    group.append(self._queue.get_nowait())
+                await self._write(appender, group)
+        finally:
+            await appender.aclose()
+
+    async def _write(self, appender: Appender, group: list[_Waiting]) -> None:
+        try:
+            await appender.append([row for row, _ in group])
             for _, done in group:
-                if not done.done():
-                    done.set_result(None)
+                _answer(done)
+            # Nobody waits for the hint; without it, the worker's sweep finds the rows.
+            await appender.announce(WORK, "inbox")
+        except Exception:  # noqa: BLE001 - whatever the database raises, every caller must get an answer
+            await self._write_alone(appender, group)
 
-    async def _write(self, rows: list[dict[str, Any]]) -> None:
-        async with self._wiring.db.open_session(write=True) as session:
-            await insert_missing(session, StripeEvent, rows)
-            announce(session, WORK, "inbox")
-
-    async def _write_alone(self, group: list[tuple[dict[str, Any], asyncio.Future[None]]], reason: Exception) -> None:
+    async def _write_alone(self, appender: Appender, group: list[_Waiting]) -> None:
+        """Try each row alone, a lone one again: a connection that broke while it was idle shows only in its use."""
         for row, done in group:
             if done.done():
                 continue
             try:
-                if len(group) == 1:
-                    raise reason
-                await self._write([row])
-                done.set_result(None)
-            except Exception as exc:  # noqa: BLE001 - see run()
-                done.set_exception(StorageError(type(exc).__name__))
+                await appender.append([row])
+                _answer(done)
+            except Exception as exc:  # noqa: BLE001 - see _write()
+                _answer(done, StorageError(type(exc).__name__))
+
+
+def _answer(done: "asyncio.Future[None]", error: StorageError | None = None) -> None:
+    """Let a caller go on, unless it has given up meanwhile."""
+    if done.done():
+        return
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)
 
 
 async def receive(inbox: Inbox, wiring: Wiring, endpoint: Endpoint, raw: bytes, signature: str) -> None:
