@@ -111,10 +111,12 @@ def _within(receive: Receive, seconds: float) -> Receive:
         nonlocal deadline, complete
         if complete:
             return await receive()
-        now = asyncio.get_running_loop().time()
-        deadline = now + seconds if deadline is None else deadline
+        if deadline is None:
+            deadline = asyncio.get_running_loop().time() + seconds
         try:
-            message = await asyncio.wait_for(receive(), max(deadline - now, 0))
+            # Not wait_for(), which makes a task of each call: the body is usually there already.
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
         except TimeoutError as exc:
             raise HTTPException(status_code=408) from exc
         complete = not message.get("more_body", False)

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
-from litestar.datastructures import MutableScopeHeaders
 from litestar.types import Message, Scope
 
 from core.config import Settings
@@ -26,6 +25,7 @@ _POWERS = (
     "xr-spatial-tracking",
 )
 NO_STORE = "no-store"
+_REQUEST_ID, _CACHE_CONTROL = b"x-request-id", b"cache-control"
 
 
 def content_policy(settings: Settings) -> str:
@@ -68,17 +68,18 @@ def security_headers(settings: Settings) -> dict[str, str]:
 
 def header_writer(settings: Settings) -> Callable[[Message, Scope], Awaitable[None]]:
     """Return the hook that Litestar calls before anything is sent."""
-    fixed = security_headers(settings)
+    # Encoded once. Litestar's own headers object looks through all that are there for each one that is set.
+    fixed = [(name.lower().encode(), value.encode()) for name, value in security_headers(settings).items()]
+    ours = {name for name, _ in fixed} | {_REQUEST_ID}
 
     async def write_headers(message: Message, scope: Scope) -> None:
         if message["type"] != "http.response.start":
             return
-        headers = MutableScopeHeaders.from_message(message)
-        for name, value in fixed.items():
-            headers[name] = value
-        headers["X-Request-Id"] = facts_of(scope).request_id
-        if "cache-control" not in headers:
-            headers["Cache-Control"] = NO_STORE
+        headers = [(name, value) for name, value in message["headers"] if name.lower() not in ours]
+        headers += (*fixed, (_REQUEST_ID, facts_of(scope).request_id.encode()))
+        if not any(name.lower() == _CACHE_CONTROL for name, _ in headers):
+            headers.append((_CACHE_CONTROL, NO_STORE.encode()))
+        message["headers"] = headers
 
     return write_headers
 

@@ -16,6 +16,7 @@ import hmac
 import ipaddress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from math import ceil
 from uuid import UUID, uuid4
 
@@ -59,6 +60,7 @@ def account_key(secret: str, name: str) -> str:
     return hmac.new(secret.encode(), b"throttle|" + name.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
+@lru_cache(4096)
 def network_of(address: str) -> str:
     """Return the network that an address counts for: itself for IPv4, its /64 for IPv6."""
     try:

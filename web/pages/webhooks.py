@@ -3,47 +3,39 @@
 from typing import Any
 
 from litestar import Request, Response, post
-from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from core.intake.webhook import BadEventError, Endpoint, StorageError, platform_endpoint, receive, tenant_endpoint
-from core.wiring import Wiring
-from web.background import Background
 
 MAX_EVENT_BYTES = 1024 * 1024
 PATH = "/webhooks/stripe"
 
+_Request = Request[Any, Any, Any]
+
 
 @post(PATH, opt={"webhook": True}, request_max_body_size=MAX_EVENT_BYTES, status_code=200)
-async def stripe_platform(
-    request: Request[Any, Any, Any], wiring: NamedDependency[Wiring], background: NamedDependency[Background]
-) -> Response[bytes]:
+async def stripe_platform(request: _Request) -> Response[bytes]:
     raw = await request.body()
-    return await _take(request, wiring, background, await platform_endpoint(wiring), raw)
+    return await _take(request, await platform_endpoint(request.app.state.wiring), raw)
 
 
 @post(f"{PATH}/{{endpoint_token:str}}", opt={"webhook": True}, request_max_body_size=MAX_EVENT_BYTES, status_code=200)
-async def stripe_tenant(
-    request: Request[Any, Any, Any],
-    wiring: NamedDependency[Wiring],
-    background: NamedDependency[Background],
-    endpoint_token: FromPath[str],
-) -> Response[bytes]:
+async def stripe_tenant(request: _Request, endpoint_token: FromPath[str]) -> Response[bytes]:
     raw = await request.body()
     try:
-        endpoint = await tenant_endpoint(wiring, endpoint_token)
+        endpoint = await tenant_endpoint(request.app.state.wiring, endpoint_token)
     except BadEventError:
         return _answer(400)
     except (StorageError, OSError):
         return _answer(503)
-    return await _take(request, wiring, background, endpoint, raw)
+    return await _take(request, endpoint, raw)
 
 
-async def _take(
-    request: Request[Any, Any, Any], wiring: Wiring, background: Background, endpoint: Endpoint, raw: bytes
-) -> Response[bytes]:
+async def _take(request: _Request, endpoint: Endpoint, raw: bytes) -> Response[bytes]:
+    # From the application's state, not injected: two dependencies make Litestar start a group of tasks per request.
+    state = request.app.state
     try:
-        await receive(background.inbox, wiring, endpoint, raw, request.headers.get("stripe-signature", ""))
+        await receive(state.background.inbox, state.wiring, endpoint, raw, request.headers.get("stripe-signature", ""))
     except BadEventError:
         return _answer(400)
     except StorageError:
