@@ -1,5 +1,6 @@
 """Work of a Stripe lane: bring payments, services, missed events and the access itself up to date."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -68,24 +69,19 @@ async def _fetch(lane: StripeLane, item: SyncItem, reader: StripeReader, _token:
         case ItemKind.FETCH_PAYMENT:
             await _fetch_payment(lane, item, reader)
         case ItemKind.FETCH_SERVICE:
-            product = await reader.product(item.source_id)
-            async with lane.db.tenant(lane.claim.tenant_id, write=True) as session:
-                await lanes.guard(lane.db, session, lane.claim)
-                now = await lane.db.now(session)
-                await store_product(session, lane.claim.tenant_id, product, now=now)
-                await _done(lane, session, item, due_at=None, now=now)
+            await _fetch_service(lane, item, reader)
         case ItemKind.CATCH_UP:
             await _catch_up(lane, item, reader)
         case _:
             await reader.account()
             await _settle(lane, item, due_at=lane.runtime.now() + KEEP_ALIVE_EVERY)
+    lane.failures = 0
 
 
 async def _fetch_payment(lane: StripeLane, item: SyncItem, reader: StripeReader) -> None:
     facts = await reader.payment(item.source_id)
-    async with lane.db.tenant(lane.claim.tenant_id, write=True) as session:
-        await lanes.guard(lane.db, session, lane.claim)
-        now = await lane.db.now(session)
+
+    async def work(session: AsyncSession, now: datetime) -> None:
         if facts is None or facts.is_live != lane.wiring.settings.is_live:
             await _done(lane, session, item, due_at=None, now=now)
             return
@@ -103,6 +99,18 @@ async def _fetch_payment(lane: StripeLane, item: SyncItem, reader: StripeReader)
         due_at = now + _SETTLEMENT_DELAYS[item.tries] if unsettled else None
         await _done(lane, session, item, due_at=due_at, now=now, payment_id=payment.id)
 
+    await _write(lane, work)
+
+
+async def _fetch_service(lane: StripeLane, item: SyncItem, reader: StripeReader) -> None:
+    product = await reader.product(item.source_id)
+
+    async def work(session: AsyncSession, now: datetime) -> None:
+        await store_product(session, lane.claim.tenant_id, product, now=now)
+        await _done(lane, session, item, due_at=None, now=now)
+
+    await _write(lane, work)
+
 
 async def _catch_up(lane: StripeLane, item: SyncItem, reader: StripeReader) -> None:
     """Page through Stripe's own list of events from the stored cursor on, with an hour of overlap (F3)."""
@@ -116,15 +124,16 @@ async def _catch_up(lane: StripeLane, item: SyncItem, reader: StripeReader) -> N
             full = {**event, "account": event.get("account") or lane.connection.external_id}
             raw = msgspec.json.encode(full)
             events.append(row_of(full, raw, scope=scope, expects_live=expects_live, now=started))
-    async with lane.db.tenant(lane.claim.tenant_id, write=True) as session:
-        await lanes.guard(lane.db, session, lane.claim)
-        now = await lane.db.now(session)
+
+    async def work(session: AsyncSession, now: datetime) -> None:
         for product in services:
             await store_product(session, lane.claim.tenant_id, product, now=now)
         for start in range(0, len(events), 50):
             await insert_missing(session, StripeEvent, events[start : start + 50])
         row = await _done(lane, session, item, due_at=now + CATCH_UP_EVERY, now=now)
         row.reason_detail = {"cursor": started.isoformat()}
+
+    await _write(lane, work)
 
 
 def _cursor(item: SyncItem, now: datetime) -> datetime:
@@ -135,11 +144,22 @@ def _cursor(item: SyncItem, now: datetime) -> datetime:
 
 
 async def _settle(lane: StripeLane, item: SyncItem, *, due_at: datetime | None, text: str | None = None) -> None:
-    async with lane.db.tenant(lane.claim.tenant_id, write=True) as session:
-        await lanes.guard(lane.db, session, lane.claim)
-        now = await lane.db.now(session)
+    async def work(session: AsyncSession, now: datetime) -> None:
         row = await _done(lane, session, item, due_at=due_at, now=now)
         row.provider_text = text[:300] if text else None
+
+    await _write(lane, work)
+
+
+async def _write(lane: StripeLane, work: Callable[[AsyncSession, datetime], Awaitable[None]]) -> None:
+    """Write what was read, as long as the lane is ours; all of it again when the database broke a deadlock."""
+
+    async def unit() -> None:
+        async with lane.db.tenant(lane.claim.tenant_id, write=True) as session:
+            await lanes.guard(lane.db, session, lane.claim)
+            await work(session, await lane.db.now(session))
+
+    await lane.db.unit(unit)
 
 
 async def _done(
@@ -152,6 +172,9 @@ async def _done(
     payment_id: UUID | None = None,
 ) -> SyncItem:
     """Close one pass. News that came meanwhile (``wanted`` grew) makes the item due at once."""
+    # Before its items, as when events are routed; the other way round the two wait for each other.
+    connection = await session.get_one(Connection, lane.claim.connection_id, with_for_update={"key_share": True})
+    connection.last_checked_at = now
     row = await session.get_one(SyncItem, item.id, with_for_update=True, populate_existing=True)
     row.done = item.wanted
     row.tries = row.tries + 1 if due_at is not None and row.kind is ItemKind.FETCH_PAYMENT else 0
@@ -160,39 +183,41 @@ async def _done(
     row.payment_id = row.payment_id or payment_id
     row.reason = None
     row.changed_at = now
-    connection = await session.get_one(Connection, lane.claim.connection_id)
-    connection.last_checked_at = now
     if lane.failures:
-        lane.failures = 0
         await lanes.note_failures(session, lane.claim, 0)
     return row
 
 
 async def _failed(lane: StripeLane, item: SyncItem, error: ProviderError) -> None:
-    async with lane.db.tenant(lane.claim.tenant_id, write=True) as session:
-        await lanes.guard(lane.db, session, lane.claim)
-        now = await lane.db.now(session)
+    counts = not isinstance(error, ReconnectRequiredError | AccessExpiredError | ProviderRejectedError)
+    lane.failures += counts
+
+    async def work(session: AsyncSession, now: datetime) -> None:
+        if isinstance(error, ReconnectRequiredError | AccessExpiredError):
+            await lane.block_connection(session, now)
         row = await session.get_one(SyncItem, item.id, populate_existing=True)
         row.provider_text, row.provider_request_id = error.text or None, error.request_id
         row.changed_at = now
         session.add(_attempt(row, error, now))
         if isinstance(error, ReconnectRequiredError | AccessExpiredError):
-            await lane.block_connection(session, now)
             row.state, row.due_at, row.reason = ItemState.BLOCKED, None, Reason.RECONNECT_STRIPE
-            return
-        if isinstance(error, ProviderRejectedError):
+        elif isinstance(error, ProviderRejectedError):
             # A read that Stripe refuses is a fault of ours or a matter of permissions: keep asking, but rarely.
             row.due_at = now + ladder.LATER
-            return
-        stated = getattr(error, "retry_after_s", None)
-        lane.failures += 1
-        await lanes.note_failures(session, lane.claim, lane.failures)
-        limited = isinstance(error, RateLimitedError)
-        reason = Reason.RATE_LIMITED if limited else Reason.PROVIDER_DOWN
-        if limited or stated or lane.failures >= ladder.BREAKER_AFTER:
-            row.due_at = await lane.pause(session, stated, reason, now, floor_s=2.0 if limited else 60.0)
         else:
-            row.due_at = now + ladder.next_delay(lane.runtime, min(lane.failures - 1, 3))
+            await lanes.note_failures(session, lane.claim, lane.failures)
+            row.due_at = await _next_try(lane, session, error, now)
+
+    await _write(lane, work)
+
+
+async def _next_try(lane: StripeLane, session: AsyncSession, error: ProviderError, now: datetime) -> datetime:
+    stated = getattr(error, "retry_after_s", None)
+    limited = isinstance(error, RateLimitedError)
+    reason = Reason.RATE_LIMITED if limited else Reason.PROVIDER_DOWN
+    if limited or stated or lane.failures >= ladder.BREAKER_AFTER:
+        return await lane.pause(session, stated, reason, now, floor_s=2.0 if limited else 60.0)
+    return now + ladder.next_delay(lane.runtime, min(lane.failures - 1, 3))
 
 
 def _attempt(item: SyncItem, error: ProviderError, now: datetime) -> Attempt:
