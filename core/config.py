@@ -8,7 +8,7 @@ or with a provider address that is not the provider's own (D2, I3).
 import base64
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -57,9 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Doc(description="Least level that is logged.")
     ] = "info"
-    demo_data: Annotated[
-        bool, Doc(description="Fill an empty database with a demo workspace; refused in production.")
-    ] = False
+    demo_data: Annotated[bool, Doc(description="Marks the run of `tieout demo`; refused in production.")] = False
     allow_provider_overrides: Annotated[
         bool,
         Doc(description="Let production call provider addresses other than the real ones (staging)."),
@@ -216,15 +214,15 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         values["demo_data"] = _bool_text(values["demo_data"])
     if "allow_provider_overrides" in values:
         values["allow_provider_overrides"] = _bool_text(values["allow_provider_overrides"])
-    try:
-        settings = msgspec.convert(values, Settings, strict=False)
-    except msgspec.ValidationError as exc:
-        raise ConfigurationError(_readable(str(exc))) from exc
+    unreadable = _unreadable(values)
+    settings = msgspec.convert({k: v for k, v in values.items() if k not in unreadable}, Settings, strict=False)
     unknown = sorted(
         name for name in environ if name.startswith(_FAMILIES) and name not in known and name not in _FOREIGN
     )
     problems = [f"{name} is not a variable of Tieout; is it misspelt?" for name in unknown]
-    problems += _problems(settings)
+    problems += unreadable.values()
+    # Who mistypes APP_ENV must not be told of everything that production would need.
+    problems += _always(settings) if "app_env" in unreadable else _problems(settings)
     if problems:
         raise ConfigurationError("Tieout cannot start:\n- " + "\n- ".join(problems))
     return settings
@@ -316,8 +314,23 @@ def _bool_text(value: str) -> str:
     )
 
 
-def _readable(text: str) -> str:
-    """Turn msgspec's message into one that names the variable instead of the field path."""
-    problem, _, path = text.partition(" - at ")
-    name = path.strip("`$.").upper() or "a variable"
-    return f"Tieout cannot start:\n- {name}: {problem}"
+def _unreadable(values: Mapping[str, str]) -> dict[str, str]:
+    """Return what is wrong with values that are not of their field's type; never shows the value itself."""
+    problems: dict[str, str] = {}
+    for field in msgspec.structs.fields(Settings):
+        if field.name not in values:
+            continue
+        try:
+            msgspec.convert(values[field.name], field.type, strict=False)
+        except msgspec.ValidationError:
+            problems[field.name] = f"{field.name.upper()} must be {_kind(field.type)}"
+    return problems
+
+
+def _kind(annotation: Any) -> str:
+    plain, meta = annotation.__origin__, annotation.__metadata__[0]
+    if plain is bool:
+        return "true or false"
+    if plain is int:
+        return f"a whole number from {meta.ge} to {meta.le}"
+    return " or ".join(get_args(plain))

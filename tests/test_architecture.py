@@ -170,11 +170,12 @@ def check(finder: Finder, allowed: dict[str, dict[str, int]], *, folders: tuple[
 
 
 def log_calls() -> Iterator[tuple[str, ast.Call]]:
-    """Yield every call that writes a log line of the product."""
+    """Yield every call that writes a log line of the product; the sandbox speaks to whoever runs the demo."""
     for name, tree in trees("core", "web"):
         for node in ast.walk(tree):
             if (
-                isinstance(node, ast.Call)
+                not name.startswith("web/sandbox/")
+                and isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)
                 and isinstance(node.func.value, ast.Name)
                 and node.func.value.id in {"log", "_log"}
