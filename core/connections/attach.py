@@ -17,6 +17,7 @@ from core.identity.members import require_owner
 from core.intake.handlers.access import KEEP_ALIVE_ID
 from core.live import touch
 from core.oauth import Identity
+from core.sync.inbox import reopen_events
 from core.sync.items import enqueue, enqueue_waiting_sales, unblock_connection
 from core.wiring import Wiring
 
@@ -171,6 +172,8 @@ async def _start(session: AsyncSession, row: Connection, now: datetime, *, is_ba
     standing = [(ItemKind.KEEP_ALIVE, KEEP_ALIVE_ID)]
     if row.kind == STRIPE:
         standing.append((ItemKind.CATCH_UP, CATCH_UP_ID))
+        # What Stripe told before we knew whose it is lies in the inbox; the event list would not bring it again.
+        await reopen_events(session, row.external_id)
     if is_back:
         await unblock_connection(session, row.id, now=now)
     for item_kind, source_id in standing:

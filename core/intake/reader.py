@@ -7,10 +7,11 @@ import stripe as stripe_lib
 
 from core.errors import NotFoundError, ReconnectRequiredError
 from core.intake.facts import PaymentFacts, Sources, payment_facts
-from core.intake.handlers.registry import id_of
+from core.intake.handlers.registry import id_of, is_payment_id, is_product_id
 from core.intake.stripe_client import stripe_errors
 
 MAX_PAGES = 20
+PAGE = 100
 _EXPAND_INTENT = ["latest_charge.balance_transaction", "customer"]
 _DETAILS = ("line_items", "tax", "discount_amount", "shipping")
 
@@ -31,10 +32,16 @@ class StripeReader:
         Raises:
             NotFoundError: Stripe has no such object. Provider errors as they come.
         """
+        if not is_payment_id(source_id):
+            raise NotFoundError("not the id of a payment")
         if source_id.startswith("pi_"):
             return await self._by_intent(source_id)
         charge = await self._get(f"/v1/charges/{source_id}", expand=["balance_transaction", "customer"])
-        if charge.get("status") != "succeeded":
+        intent_id = id_of(charge.get("payment_intent"))
+        if intent_id is not None and is_payment_id(intent_id):
+            # One sum of money is one payment, under whichever of its ids somebody told of it.
+            return await self._by_intent(intent_id)
+        if charge.get("status") != "succeeded" or charge.get("captured") is False:
             return None
         return payment_facts(Sources(intent=None, charge=charge, customer=_expanded(charge.get("customer"))))
 
@@ -114,6 +121,8 @@ class StripeReader:
 
     async def product(self, product_id: str) -> dict[str, Any]:
         """Return a product with its default price."""
+        if not is_product_id(product_id):
+            raise NotFoundError("not the id of a product")
         return await self._get(f"/v1/products/{product_id}", expand=["default_price"])
 
     async def products(self) -> list[dict[str, Any]]:
@@ -125,18 +134,29 @@ class StripeReader:
         """Return the connected account itself: the cheapest proof that access holds."""
         return await self._get("/v1/account")
 
-    async def events_since(self, created_gte: int, types: list[str]) -> AsyncIterator[dict[str, Any]]:
-        """Yield the account's events from ``created_gte`` (Unix seconds) on; Stripe keeps 30 days of them."""
+    async def events(self, since: int, until: int | None, types: list[str]) -> tuple[list[dict[str, Any]], int | None]:
+        """Return the account's events within ``since`` and ``until`` (Unix seconds, both included), newest first.
+
+        Stripe keeps 30 days of them. The second value is None when these are all; otherwise some are missing before
+        that second, or within it.
+        """
+        found: list[dict[str, Any]] = []
+        missing_before: int | None = None
         for start in range(0, len(types), 20):
-            params = {"created": {"gte": created_gte}, "types": types[start : start + 20]}
-            async for event in self._pages("/v1/events", **params):
-                yield event
+            created = {"gte": since} if until is None else {"gte": since, "lte": until}
+            page = [
+                event async for event in self._pages("/v1/events", created=created, types=types[start : start + 20])
+            ]
+            found += page
+            if len(page) >= MAX_PAGES * PAGE:
+                missing_before = max(missing_before or 0, int(page[-1].get("created") or 0))
+        return found, missing_before
 
     async def _pages(self, path: str, **params: Any) -> AsyncIterator[dict[str, Any]]:
         after: str | None = None
         for _ in range(MAX_PAGES):
             cursor = {"starting_after": after} if after else {}
-            page = await self._get(path, limit=100, **params, **cursor)
+            page = await self._get(path, limit=PAGE, **params, **cursor)
             rows = [row for row in page.get("data") or () if isinstance(row, dict)]
             for row in rows:
                 yield row

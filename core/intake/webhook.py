@@ -70,6 +70,7 @@ def read_event(raw: bytes, signature: str, secrets: Iterable[str], now: datetime
     except (
         stripe_lib.SignatureVerificationError,
         msgspec.DecodeError,
+        ArithmeticError,
         ValueError,
         TypeError,
         AttributeError,

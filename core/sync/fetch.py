@@ -1,6 +1,6 @@
 """Work of a Stripe lane: bring payments, services, missed events and the access itself up to date."""
 
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db.models import Attempt, AttemptOutcome, Connection, ItemKind, ItemState, StripeEvent, SyncItem
+from core.db.session import announce
 from core.db.upsert import insert_missing
 from core.errors import (
     AccessExpiredError,
@@ -20,13 +21,14 @@ from core.errors import (
 )
 from core.intake.handlers.registry import subscribed_events
 from core.intake.reader import StripeReader
-from core.intake.store import store_payment, store_product
+from core.intake.store import store_product
 from core.intake.stripe_client import make_stripe
 from core.intake.webhook import PLATFORM, row_of
 from core.live import touch
 from core.reasons import Reason
+from core.signals import WORK
 from core.sync import ladder, lanes
-from core.sync.items import offer_sale
+from core.sync.items import take_facts
 from core.sync.lane_work import LaneWork
 
 CALLS_PER_SECOND = 10.0
@@ -40,22 +42,20 @@ _SETTLEMENT_DELAYS = tuple(timedelta(seconds=s) for s in (10, 60, 600, 3600, 6 *
 class StripeLane(LaneWork):
     """A lane to a tenant's Stripe account."""
 
-    async def reader(self, refused: str | None = None) -> tuple[StripeReader, str]:
-        """Return a reader that acts with a usable token, and that token."""
-        token = await self.token(refused)
-        client = make_stripe(self.wiring.outgoing, self.wiring.settings, self.runtime, token)
-        return StripeReader(client), token
+    def reader(self, token: str) -> StripeReader:
+        """Return a reader that acts with ``token``."""
+        return StripeReader(make_stripe(self.wiring.outgoing, self.wiring.settings, self.runtime, token))
 
 
 async def bring_up_to_date(lane: StripeLane, item: SyncItem) -> bool:
     """Do one item of a Stripe lane. Return whether the lane may go on."""
     try:
+        token = await lane.token()
         try:
-            await _fetch(lane, item, *await lane.reader())
+            await _fetch(lane, item, lane.reader(token))
         except AccessExpiredError:
-            # The token may just have run out: refresh once, repeat once (F13).
-            _, token = await lane.reader()
-            await _fetch(lane, item, *await lane.reader(refused=token))
+            # It may just have run out: refresh once, repeat once (F13). Another may have refreshed it meanwhile.
+            await _fetch(lane, item, lane.reader(await lane.token(refused=token)))
     except NotFoundError as exc:
         await _settle(lane, item, due_at=None, text=str(exc))
     except ProviderError as exc:
@@ -63,7 +63,7 @@ async def bring_up_to_date(lane: StripeLane, item: SyncItem) -> bool:
     return not lane.paused
 
 
-async def _fetch(lane: StripeLane, item: SyncItem, reader: StripeReader, _token: str) -> None:
+async def _fetch(lane: StripeLane, item: SyncItem, reader: StripeReader) -> None:
     await lane.pace(CALLS_PER_SECOND)
     match item.kind:
         case ItemKind.FETCH_PAYMENT:
@@ -85,21 +85,20 @@ async def _fetch_payment(lane: StripeLane, item: SyncItem, reader: StripeReader)
         if facts is None or facts.is_live != lane.wiring.settings.is_live:
             await _done(lane, session, item, due_at=None, now=now)
             return
-        payment = await store_payment(
+        payment = await take_facts(
             session,
             tenant_id=lane.claim.tenant_id,
             connection_id=lane.claim.connection_id,
             facts=facts,
             now=now,
         )
-        await offer_sale(session, payment, now=now)
         await touch(session, lane.claim.tenant_id)
         # Stripe tells of the balance transaction by charge.updated; should that event be lost, we ask again ourselves.
         unsettled = facts.movement is None and item.tries < len(_SETTLEMENT_DELAYS)
         due_at = now + _SETTLEMENT_DELAYS[item.tries] if unsettled else None
         await _done(lane, session, item, due_at=due_at, now=now, payment_id=payment.id)
 
-    await _write(lane, work)
+    await lane.record(work)
 
 
 async def _fetch_service(lane: StripeLane, item: SyncItem, reader: StripeReader) -> None:
@@ -109,38 +108,74 @@ async def _fetch_service(lane: StripeLane, item: SyncItem, reader: StripeReader)
         await store_product(session, lane.claim.tenant_id, product, now=now)
         await _done(lane, session, item, due_at=None, now=now)
 
-    await _write(lane, work)
+    await lane.record(work)
 
 
 async def _catch_up(lane: StripeLane, item: SyncItem, reader: StripeReader) -> None:
-    """Page through Stripe's own list of events from the stored cursor on, with an hour of overlap (F3)."""
-    started = lane.runtime.now()
-    since = _cursor(item, started)
-    expects_live = lane.wiring.settings.is_live
+    """Page through Stripe's own list of events from the stored cursor on, with an hour of overlap (F3).
+
+    The list is bounded and newest first. Where it is longer, the next pass goes on at once from where this one ended,
+    and the cursor moves on only when the oldest has been seen.
+    """
+    now = lane.runtime.now()
+    state = _CatchUp.of(item, now)
+    services = await reader.products() if state.is_first else []
+    listed, missing_before = await reader.events(state.since, state.until, subscribed_events())
     scope = PLATFORM if lane.connection.endpoint_token_hash is None else str(lane.connection.id)
-    events, services = [], await reader.products() if not item.reason_detail.get("cursor") else []
-    async for event in reader.events_since(int(since.timestamp()), subscribed_events()):
+    events = []
+    for event in listed:
         if isinstance(event.get("data"), dict) and isinstance(event["data"].get("object"), dict):
             full = {**event, "account": event.get("account") or lane.connection.external_id}
-            raw = msgspec.json.encode(full)
-            events.append(row_of(full, raw, scope=scope, expects_live=expects_live, now=started))
+            raw, expects_live = msgspec.json.encode(full), lane.wiring.settings.is_live
+            events.append(row_of(full, raw, scope=scope, expects_live=expects_live, now=now))
+    rest = state.after(missing_before)
 
     async def work(session: AsyncSession, now: datetime) -> None:
         for product in services:
             await store_product(session, lane.claim.tenant_id, product, now=now)
         for start in range(0, len(events), 50):
             await insert_missing(session, StripeEvent, events[start : start + 50])
-        row = await _done(lane, session, item, due_at=now + CATCH_UP_EVERY, now=now)
-        row.reason_detail = {"cursor": started.isoformat()}
+        if events:
+            announce(session, WORK, "inbox")
+        row = await _done(lane, session, item, due_at=now if rest.until else now + CATCH_UP_EVERY, now=now)
+        row.reason_detail = rest.stored
 
-    await _write(lane, work)
+    await lane.record(work)
 
 
-def _cursor(item: SyncItem, now: datetime) -> datetime:
-    stored = item.reason_detail.get("cursor")
-    if not isinstance(stored, str):
-        return now - EVENTS_KEPT
-    return max(datetime.fromisoformat(stored).astimezone(UTC) - CATCH_UP_OVERLAP, now - EVENTS_KEPT)
+@dataclass(frozen=True, slots=True)
+class _CatchUp:
+    """How far the event list has been read: everything since ``since`` up to ``until``, begun at ``started``."""
+
+    since: int
+    until: int | None
+    started: datetime
+    is_first: bool
+
+    @classmethod
+    def of(cls, item: SyncItem, now: datetime) -> "_CatchUp":
+        stored = item.reason_detail
+        earliest = now - EVENTS_KEPT
+        if isinstance(stored.get("until"), int):
+            started = datetime.fromisoformat(stored["started"]).astimezone(UTC)
+            return cls(stored["since"], stored["until"], started, is_first=False)
+        if not isinstance(stored.get("cursor"), str):
+            return cls(int(earliest.timestamp()), None, now, is_first=True)
+        cursor = datetime.fromisoformat(stored["cursor"]).astimezone(UTC) - CATCH_UP_OVERLAP
+        return cls(int(max(cursor, earliest).timestamp()), None, now, is_first=False)
+
+    def after(self, missing_before: int | None) -> "_CatchUp":
+        if missing_before is None or missing_before < self.since:
+            return replace(self, until=None)
+        # Two thousand events within one second would stand still here: go past it, as far as can be seen.
+        until = missing_before - 1 if missing_before == self.until else missing_before
+        return replace(self, until=until)
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        if self.until is None:
+            return {"cursor": self.started.isoformat()}
+        return {"since": self.since, "until": self.until, "started": self.started.isoformat()}
 
 
 async def _settle(lane: StripeLane, item: SyncItem, *, due_at: datetime | None, text: str | None = None) -> None:
@@ -148,18 +183,7 @@ async def _settle(lane: StripeLane, item: SyncItem, *, due_at: datetime | None, 
         row = await _done(lane, session, item, due_at=due_at, now=now)
         row.provider_text = text[:300] if text else None
 
-    await _write(lane, work)
-
-
-async def _write(lane: StripeLane, work: Callable[[AsyncSession, datetime], Awaitable[None]]) -> None:
-    """Write what was read, as long as the lane is ours; all of it again when the database broke a deadlock."""
-
-    async def unit() -> None:
-        async with lane.db.tenant(lane.claim.tenant_id, write=True) as session:
-            await lanes.guard(lane.db, session, lane.claim)
-            await work(session, await lane.db.now(session))
-
-    await lane.db.unit(unit)
+    await lane.record(work)
 
 
 async def _done(
@@ -181,7 +205,7 @@ async def _done(
     row.due_at = now if row.wanted > item.wanted else due_at
     row.state = ItemState.PENDING if row.due_at is not None else ItemState.DONE
     row.payment_id = row.payment_id or payment_id
-    row.reason = None
+    row.reason = row.provider_text = row.provider_request_id = None
     row.changed_at = now
     if lane.failures:
         await lanes.note_failures(session, lane.claim, 0)
@@ -193,13 +217,15 @@ async def _failed(lane: StripeLane, item: SyncItem, error: ProviderError) -> Non
     lane.failures += counts
 
     async def work(session: AsyncSession, now: datetime) -> None:
-        if isinstance(error, ReconnectRequiredError | AccessExpiredError):
-            await lane.block_connection(session, now)
-        row = await session.get_one(SyncItem, item.id, populate_existing=True)
+        row = await session.get_one(SyncItem, item.id, with_for_update=True, populate_existing=True)
+        session.add(_attempt(row, error, now))
+        if row.due_at is None:
+            # Disconnected while the call was under way: it waits for a sign-in, and stays so.
+            return
         row.provider_text, row.provider_request_id = error.text or None, error.request_id
         row.changed_at = now
-        session.add(_attempt(row, error, now))
         if isinstance(error, ReconnectRequiredError | AccessExpiredError):
+            await lane.block_connection(session, now)
             row.state, row.due_at, row.reason = ItemState.BLOCKED, None, Reason.RECONNECT_STRIPE
         elif isinstance(error, ProviderRejectedError):
             # A read that Stripe refuses is a fault of ours or a matter of permissions: keep asking, but rarely.
@@ -208,7 +234,7 @@ async def _failed(lane: StripeLane, item: SyncItem, error: ProviderError) -> Non
             await lanes.note_failures(session, lane.claim, lane.failures)
             row.due_at = await _next_try(lane, session, error, now)
 
-    await _write(lane, work)
+    await lane.record(work)
 
 
 async def _next_try(lane: StripeLane, session: AsyncSession, error: ProviderError, now: datetime) -> datetime:

@@ -5,21 +5,44 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import select, update
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db.models import Connection, ConnectionStatus, EventState, StripeEvent
-from core.db.session import Database
+from core.db.session import Database, announce
 from core.intake.handlers import targets_of
 from core.intake.webhook import PLATFORM
+from core.logging import get_logger
+from core.signals import WORK
 from core.sync.items import enqueue
 
 BATCH = 100
 MAX_TRIES = 5
 
+log = get_logger("inbox")
+
 
 async def route_events(db: Database) -> int:
-    """Route one batch of stored events; return how many were looked at."""
+    """Route one batch of stored events; return how many were looked at.
 
+    A batch that the database refuses is routed event by event: the one at fault is set apart, the others flow on (F33).
+    """
+    try:
+        return await _route_batch(db, BATCH)
+    except (DataError, IntegrityError) as exc:
+        log.error("inbox_batch_failed", exc_info=exc)
+    async with db.system() as session:
+        oldest = select(StripeEvent.id).where(StripeEvent.state == EventState.STORED).order_by(StripeEvent.received_at)
+        ids = (await session.execute(oldest.limit(BATCH))).scalars().all()
+    for event_id in ids:
+        try:
+            await _route_batch(db, 1, event_id)
+        except (DataError, IntegrityError) as exc:
+            await _set_apart(db, event_id, exc)
+    return len(ids)
+
+
+async def _route_batch(db: Database, limit: int, event_id: UUID | None = None) -> int:
     async def work() -> int:
         # Across tenants on purpose: an event belongs to nobody until its account is known.
         async with db.system(write=True) as session:
@@ -27,15 +50,29 @@ async def route_events(db: Database) -> int:
                 select(StripeEvent)
                 .where(StripeEvent.state == EventState.STORED)
                 .order_by(StripeEvent.received_at)
-                .limit(BATCH)
+                .limit(limit)
                 .with_for_update(skip_locked=True)
             )
+            if event_id is not None:
+                statement = statement.where(StripeEvent.id == event_id)
             events = (await session.execute(statement)).scalars().all()
             for event in events:
                 await _route(db, session, event)
             return len(events)
 
     return await db.unit(work)
+
+
+async def _set_apart(db: Database, event_id: UUID, exc: Exception) -> None:
+    async def work() -> None:
+        async with db.system(write=True) as session:
+            await session.execute(
+                update(StripeEvent)
+                .where(StripeEvent.id == event_id, StripeEvent.state == EventState.STORED)
+                .values(state=EventState.POISON, error=type(exc).__name__)
+            )
+
+    await db.unit(work)
 
 
 async def _route(db: Database, session: AsyncSession, event: StripeEvent) -> None:
@@ -86,9 +123,10 @@ async def _connection(session: AsyncSession, event: StripeEvent) -> Connection |
 
 
 async def reopen_events(session: AsyncSession, account: str) -> None:
-    """Look again at events of an account that nobody had connected when they came. Needs a system session."""
+    """Look again at events of an account that nobody had connected when they came."""
     await session.execute(
         update(StripeEvent)
         .where(StripeEvent.account == account, StripeEvent.state == EventState.UNROUTED)
         .values(state=EventState.STORED)
     )
+    announce(session, WORK, "inbox")

@@ -1,12 +1,14 @@
 """Keeping a connection to books alive: a free token refresh long before an idle grant would end (F17)."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.accounting import registry
 from core.db.models import Connection, ItemState, SyncItem
 from core.errors import AccessExpiredError, ProviderError, ReconnectRequiredError
 from core.reasons import Reason
-from core.sync import ladder, lanes
+from core.sync import ladder
 from core.sync.lane_work import BooksLane
 
 EVERY = timedelta(hours=12)
@@ -21,10 +23,13 @@ async def keep_books_alive(lane: BooksLane, item: SyncItem) -> bool:
             await lane.token()
     except ProviderError as exc:
         error = exc
-    async with lane.db.tenant(lane.claim.tenant_id, write=True) as session:
-        await lanes.guard(lane.db, session, lane.claim)
-        now = await lane.db.now(session)
-        row = await session.get_one(SyncItem, item.id)
+
+    async def work(session: AsyncSession, now: datetime) -> None:
+        connection = await session.get_one(Connection, lane.claim.connection_id, with_for_update={"key_share": True})
+        row = await session.get_one(SyncItem, item.id, with_for_update=True, populate_existing=True)
+        if row.due_at is None:
+            # Disconnected meanwhile: it waits for a sign-in, and stays so.
+            return
         row.changed_at = now
         if isinstance(error, ReconnectRequiredError | AccessExpiredError):
             await lane.block_connection(session, now)
@@ -34,5 +39,7 @@ async def keep_books_alive(lane: BooksLane, item: SyncItem) -> bool:
             row.due_at = now + ladder.next_delay(lane.runtime, row.tries)
         else:
             row.tries, row.done, row.due_at = 0, row.wanted, now + EVERY
-            (await session.get_one(Connection, lane.claim.connection_id)).last_checked_at = now
+            connection.last_checked_at = now
+
+    await lane.record(work)
     return not lane.paused

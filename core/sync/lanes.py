@@ -13,16 +13,20 @@ from typing import cast
 from uuid import UUID
 
 from sqlalchemy import CursorResult, exists, or_, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db.models import Lane, SyncItem
 from core.db.session import Database, announce
 from core.errors import LeaseLostError
+from core.logging import get_logger
 from core.reasons import Reason
 from core.signals import WORK
 
 LEASE = timedelta(seconds=60)
 HEARTBEAT_S = 20.0
+
+log = get_logger("lanes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +144,12 @@ async def heartbeat(db: Database, claim: Claim) -> AsyncIterator[None]:
     async def beat() -> None:
         while True:
             await db.runtime.sleep(HEARTBEAT_S)
-            async with db.system(write=True) as session:
-                await guard(db, session, claim)
+            try:
+                async with db.system(write=True) as session:
+                    await guard(db, session, claim)
+            except (SQLAlchemyError, OSError) as exc:
+                # A database that is away for a moment costs a beat, not the work: two more fit into the lease.
+                log.warning("heartbeat_missed", exc_info=exc)
 
     task = asyncio.create_task(beat())
     try:

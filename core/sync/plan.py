@@ -110,7 +110,7 @@ async def books_profile(session: AsyncSession, books: ConnectedBooks) -> BooksPr
     return BooksProfile(
         name=books.name,
         home_currency=books.home_currency,
-        accounts={a.external_id: BookAccount(a.external_id, a.name, a.is_active) for a in accounts.scalars()},
+        accounts={a.external_id: BookAccount(a.external_id, a.name, a.is_active, a.number) for a in accounts.scalars()},
         tax_codes={
             c.external_id: BookTaxCode(c.external_id, c.name, c.rate_ppm, c.is_active, c.rate_external_id)
             for c in codes.scalars()

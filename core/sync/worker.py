@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db.models import (
     Attempt,
@@ -33,6 +34,7 @@ from core.wiring import Wiring
 
 LANES_AT_ONCE = 8
 ITEMS_PER_LEASE = 20
+BATCHES_AT_ONCE = 5
 SWEEP_S = 1.0
 DRAIN_S = 20.0
 TIDY_EVERY = timedelta(hours=1)
@@ -122,8 +124,10 @@ class Worker:
         await self._wiring.runtime.sleep(SWEEP_S)
 
     async def _route_all(self) -> int:
+        """Route what has arrived, within bounds: a flood of one tenant's events must not keep lanes waiting (T11)."""
         total = 0
-        while (count := await route_events(self._db)) > 0:
+        for _ in range(BATCHES_AT_ONCE):
+            count = await route_events(self._db)
             total += count
             if count < BATCH:
                 break
@@ -181,30 +185,24 @@ class Worker:
         except LeaseLostError:
             raise
         except Exception as exc:  # noqa: BLE001 - the job runner is the one place that catches everything
-            await self._poisoned(lane.claim, item.id, exc)
+            await self._poisoned(lane, item.id, exc)
         return True
 
     async def _park(self, lane: LaneWork) -> None:
         """Nothing is due on a connection that is not active: its items wait for a sign-in."""
-        async with self._db.tenant(lane.claim.tenant_id, write=True) as session:
-            await lanes.guard(self._db, session, lane.claim)
-            await lane.block_connection(session, await self._db.now(session))
+
+        async def work(session: AsyncSession, now: datetime) -> None:
+            await lane.block_connection(session, now)
             await touch(session, lane.claim.tenant_id)
 
-    async def _poisoned(self, claim: Claim, item_id: UUID, exc: Exception) -> None:
+        await lane.record(work)
+
+    async def _poisoned(self, lane: LaneWork, item_id: UUID, exc: Exception) -> None:
         incident = self._wiring.runtime.token_bytes(4).hex()
         log.error("item_failed", item_id=str(item_id), code=incident, exc_info=exc)
-        async with self._db.tenant(claim.tenant_id, write=True) as session:
-            await lanes.guard(self._db, session, claim)
-            now = await self._db.now(session)
-            item = await session.get_one(SyncItem, item_id)
-            item.tries += 1
-            item.reason = Reason.OUR_FAULT
-            item.reason_detail = {"incident": incident}
-            item.changed_at = now
-            given_up = item.tries >= ladder.POISON_TRIES
-            item.state = ItemState.NEEDS_ATTENTION if given_up else ItemState.PENDING
-            item.due_at = None if given_up else now + ladder.next_delay(self._wiring.runtime, item.tries)
+
+        async def work(session: AsyncSession, now: datetime) -> None:
+            item = await session.get_one(SyncItem, item_id, with_for_update=True)
             session.add(
                 Attempt(
                     tenant_id=item.tenant_id,
@@ -214,7 +212,19 @@ class Worker:
                     text=f"incident {incident}",
                 )
             )
+            if item.due_at is None:
+                # Disconnected, or settled by a person, meanwhile.
+                return
+            item.tries += 1
+            item.reason = Reason.OUR_FAULT
+            item.reason_detail = {"incident": incident}
+            item.changed_at = now
+            given_up = item.tries >= ladder.POISON_TRIES
+            item.state = ItemState.NEEDS_ATTENTION if given_up else ItemState.PENDING
+            item.due_at = None if given_up else now + ladder.next_delay(self._wiring.runtime, item.tries)
             if item.payment_id is not None:
                 payment = await session.get_one(Payment, item.payment_id)
                 mirror(payment, PaymentState.NEEDS_ATTENTION if given_up else PaymentState.WAITING, item)
-            await touch(session, claim.tenant_id)
+            await touch(session, lane.claim.tenant_id)
+
+        await lane.record(work)

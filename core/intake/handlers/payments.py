@@ -3,12 +3,12 @@
 from typing import Any
 
 from core.db.models import ItemKind
-from core.intake.handlers.registry import Target, handles, id_of
+from core.intake.handlers.registry import Target, handles, id_of, is_payment_id
 
 
 def _payment(payment_intent: Any, fallback: Any = None) -> list[Target]:
     source_id = id_of(payment_intent) or id_of(fallback)
-    return [Target(ItemKind.FETCH_PAYMENT, source_id)] if source_id else []
+    return [Target(ItemKind.FETCH_PAYMENT, source_id)] if source_id and is_payment_id(source_id) else []
 
 
 @handles("payment_intent.succeeded")

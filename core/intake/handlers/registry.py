@@ -1,5 +1,6 @@
 """The registry behind ``@handles``; the list of events to subscribe to is derived from it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -65,6 +66,20 @@ def is_known(event_type: str) -> bool:
 def subscribed_events() -> list[str]:
     """Return the ``enabled_events`` of every webhook endpoint that we create."""
     return sorted({*_HANDLERS, *KEPT_FOR_LATER})
+
+
+_PAYMENT_ID = re.compile(r"(pi|ch|py)_[A-Za-z0-9_]{1,250}")
+_PRODUCT_ID = re.compile(r"[A-Za-z0-9_-]{1,250}")
+
+
+def is_payment_id(value: object) -> bool:
+    """Say whether this may be asked for as a payment: it becomes part of an address (I4)."""
+    return isinstance(value, str) and _PAYMENT_ID.fullmatch(value) is not None
+
+
+def is_product_id(value: object) -> bool:
+    """Say whether this may be asked for as a product. Merchants choose some of these ids themselves."""
+    return isinstance(value, str) and _PRODUCT_ID.fullmatch(value) is not None
 
 
 def id_of(value: Any) -> str | None:
