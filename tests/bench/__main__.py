@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.logging import configure_logging
-from tests.bench import intake
+from tests.bench import intake, payments
 from tests.bench.figures import Figure, machine, markdown_table, note, plain_table
 from tests.loopback import forbid_the_network
 from tests.postgres import NoServerError
@@ -19,6 +19,8 @@ BUILD = Path("build")
 MEASUREMENTS: dict[str, Callable[[Path], list[Figure]]] = {
     "intake": intake.on_sqlite,
     "intake-postgres": intake.on_postgres,
+    "payments": payments.on_sqlite,
+    "payments-postgres": payments.on_postgres,
 }
 
 

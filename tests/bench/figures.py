@@ -67,7 +67,8 @@ def milliseconds(seconds: float) -> str:
 def machine() -> str:
     """Say what this was measured on."""
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}; load before: {load}"
+    kind = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    return f"{os.cpu_count()} cores, {kind}; load before: {load}"
 
 
 def plain_table(figures: Sequence[Figure]) -> str:

@@ -1,7 +1,7 @@
 """The load generator: a process of its own, thin enough to stay out of the way.
 
-``python -m tests.bench.load JOB``: JOB is a file of :class:`Job`; a :class:`Result` is written to standard output. Bodies
-are built and signed before the clock starts; afterwards each connection sends one request, waits for its answer, and
+``python -m tests.bench.load JOB``: JOB is a file of :class:`Job`; a :class:`Result` is written to standard output.
+Bodies are built and signed before the clock starts; then each connection sends one request, waits for its answer, and
 sends the next.
 """
 
