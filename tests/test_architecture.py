@@ -6,11 +6,13 @@ Each rule below names its exceptions with a reason; an exception that is no long
 import ast
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
+from core.accounting import registry
 from core.logging import FIELDS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,6 +24,17 @@ def test_imports_keep_to_the_contracts() -> None:
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_every_provider_is_under_the_contracts() -> None:
+    """A new one must be named in two of them: it knows no other adapter, and nobody but the registry knows it."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    packages = {f"core.accounting.{provider.kind}" for provider in registry.every()}
+    (independent,) = [set(contract["modules"]) for contract in contracts if contract["type"] == "independence"]
+    assert packages <= independent
+    for package in packages:
+        importers = [c["allowed_importers"] for c in contracts if package in c.get("protected_modules", ())]
+        assert importers == [["core.accounting.registry"]], package
 
 
 def test_the_sandbox_borrows_nothing_but_clock_and_money() -> None:
