@@ -19,6 +19,9 @@ from core.errors import (
 )
 from core.outgoing import Answer, Outgoing
 
+CHOSEN = "chosen_company"
+"""Under this name :meth:`OAuthFlow.identify` is told which company the person chose. Never from a query."""
+
 TOKEN_TIMEOUT_S = 60.0
 """A lost answer to a refresh can cost the connection (F15), so the token endpoint is given time."""
 
@@ -68,12 +71,22 @@ class OAuthFlow(Protocol):
         """Get fresh tokens. Raises ``ReconnectRequiredError`` on ``invalid_grant``."""
         ...
 
-    async def revoke(self, *, access_token: str, refresh_token: str | None, external_id: str) -> None:
-        """End the grant at the provider (O9)."""
+    async def revoke(
+        self,
+        *,
+        access_token: str,
+        refresh_token: str | None,
+        external_id: str,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
+        """End the grant at the provider (O9); ``options`` are those of the identity that was stored."""
         ...
 
     async def identify(self, tokens: TokenSet, callback: Mapping[str, str]) -> Sequence[Identity]:
-        """Ask the provider who was connected; never believe the query alone (O5)."""
+        """Ask the provider who was connected; never believe the query alone (O5).
+
+        More than one: a person must choose, and their choice comes back as ``CHOSEN``, to be confirmed the same way.
+        """
         ...
 
 

@@ -100,6 +100,7 @@ class SaleLine:
         tax_code_id: the provider's id of the mapped tax code; None where the books know no tax.
         tax_rate_ppm: the code's rate in parts per million (8.25 % = 82 500), None where unknown.
         tax_rate_id: the provider's id of the rate behind the code (``TaxCode.rate_external_id``), None where unknown.
+        income_account_number: the account's own number or code in the chart, None where it has none.
     """
 
     kind: LineKind
@@ -115,6 +116,7 @@ class SaleLine:
     tax_rate_ppm: int | None
     why: Why
     tax_rate_id: str | None = None
+    income_account_number: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ class BookAccount:
     external_id: str
     name: str
     is_active: bool
+    number: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +220,7 @@ def _sale_line(line: FactLine, rules: MappingRules, books: BooksProfile) -> Sale
         tax_code_name=code.name if code else None,
         tax_rate_ppm=code.rate_ppm if code else None,
         tax_rate_id=code.rate_external_id if code else None,
+        income_account_number=account.number,
         why=Why(
             stripe_field=line.stripe_field,
             arithmetic=arithmetic,

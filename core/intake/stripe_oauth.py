@@ -59,7 +59,14 @@ class StripeOAuth:
         """Get fresh tokens. A Stripe App's refresh token is spent by this: keep the new one before anything else."""
         return await self._token("refresh_token", refresh_token=refresh_token)
 
-    async def revoke(self, *, access_token: str, refresh_token: str | None, external_id: str) -> None:
+    async def revoke(
+        self,
+        *,
+        access_token: str,
+        refresh_token: str | None,
+        external_id: str,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
         """Uninstall the app from the account, or end the platform's access to it; done already is as good."""
         if self._is_app:
             await self._uninstall(external_id)

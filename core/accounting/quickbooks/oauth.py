@@ -74,7 +74,14 @@ class QuickBooksOAuth:
             refresh_token=refresh_token,
         )
 
-    async def revoke(self, *, access_token: str, refresh_token: str | None, external_id: str) -> None:
+    async def revoke(
+        self,
+        *,
+        access_token: str,
+        refresh_token: str | None,
+        external_id: str,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
         """End the connection; either token does. A token that Intuit no longer knows is as good as revoked."""
         answer = await self._outgoing.send(
             "POST",

@@ -1,0 +1,106 @@
+"""Documents to Xero bodies. Pure: the same document gives the same bytes."""
+
+import re
+from collections.abc import Mapping
+
+from core.accounting.xero.amounts import amount
+from core.accounting.xero.client import is_guid
+from core.accounting.xero.names import contact_name, contact_number, usable_email, usable_phone
+from core.accounting.xero.schemas import (
+    AccountRef,
+    ContactBody,
+    ContactRef,
+    InvoiceBody,
+    InvoiceRef,
+    LineItem,
+    PaymentBody,
+    Phone,
+)
+from core.accounting.xero.taxes import has_no_tax, line_tax
+from core.books.documents import Customer, Invoice, Payment, SaleLine
+from core.errors import StopError
+from core.reasons import Reason
+
+MAX_DESCRIPTION = 4000
+MAX_REFERENCE = 255
+MAX_PAYMENT_REFERENCE = 100
+"""Xero names no limit for a payment's reference; bank statement lines show about this much."""
+
+# Line ends and tabs are text; the rest of the control characters is refused.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+def contact_body(customer: Customer, *, revision: int) -> ContactBody:
+    """Return the client under the ``revision``-th candidate name."""
+    phone = usable_phone(customer.phone)
+    return ContactBody(
+        name=contact_name(customer, revision),
+        contact_number=contact_number(customer),
+        email_address=usable_email(customer.email),
+        phones=(Phone(phone_type="DEFAULT", phone_number=phone),) if phone else (),
+    )
+
+
+def invoice_body(invoice: Invoice, ids: Mapping[str, str], *, untaxed_type: str) -> InvoiceBody:
+    """Return the sale, one line per line of the document, due on the day on which it was paid.
+
+    The currency is always named: left out, a contact with a currency of its own would decide it.
+    """
+    return InvoiceBody(
+        type="ACCREC",
+        status="AUTHORISED",
+        contact=ContactRef(contact_id=needed(ids, invoice.customer_step)),
+        date=invoice.date.isoformat(),
+        due_date=invoice.date.isoformat(),
+        line_amount_types="NoTax" if has_no_tax(invoice) else "Inclusive",
+        currency_code=invoice.currency.upper(),
+        invoice_number=invoice.reference,
+        reference=clean_text(invoice.memo)[:MAX_REFERENCE],
+        line_items=tuple(_line(line, invoice, untaxed_type) for line in invoice.lines),
+    )
+
+
+def payment_body(payment: Payment, ids: Mapping[str, str]) -> PaymentBody:
+    """Return the money of one invoice. The reference leads, so that Stripe's ids may be cut off, never it."""
+    said = f"{payment.reference} {clean_text(payment.memo)}".strip()
+    return PaymentBody(
+        invoice=InvoiceRef(invoice_id=needed(ids, payment.invoice_step)),
+        account=AccountRef(account_id=guid(payment.clearing_account_id)),
+        date=payment.date.isoformat(),
+        amount=amount(payment.amount_minor, payment.currency),
+        reference=said[:MAX_PAYMENT_REFERENCE].strip(),
+    )
+
+
+def clean_text(text: str) -> str:
+    """Return ``text`` without control characters and lone surrogates."""
+    return _CONTROL.sub(" ", text).strip()
+
+
+def needed(ids: Mapping[str, str], step: str) -> str:
+    """Return the id of an object that must stand in the books before; its absence is a mistake of ours."""
+    if step not in ids:
+        raise StopError(Reason.OUR_FAULT, {"missing_step": step})
+    return guid(ids[step])
+
+
+def guid(external_id: str) -> str:
+    """Return the id, after a look at it (I4)."""
+    if not is_guid(external_id):
+        raise StopError(Reason.OUR_FAULT, {"malformed_id": external_id[:40]})
+    return external_id
+
+
+def _line(line: SaleLine, invoice: Invoice, untaxed_type: str) -> LineItem:
+    tax = line_tax(line, invoice, untaxed_type=untaxed_type)
+    return LineItem(
+        # An empty description is refused.
+        description=clean_text(line.description)[:MAX_DESCRIPTION] or clean_text(line.service_name) or "Sale",
+        quantity=1,
+        unit_amount=amount(line.amount_minor + line.tax_minor, invoice.currency),
+        # Xero's guides ask for the code, which a bank account may lack and a person may change; its file knows both.
+        account_code=line.income_account_number,
+        account_id=guid(line.income_account_id),
+        tax_type=tax.tax_type,
+        tax_amount=tax.tax_amount,
+    )

@@ -1,0 +1,106 @@
+"""Calls to one organisation of Xero: addresses, headers, keys, and every answer checked for a refusal.
+
+Every call names the stored organisation (O11): a token is a person's and opens all that they ever connected.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import quote, urlencode
+
+from core.accounting.xero.faults import correlation_id, error_for, is_missing
+from core.errors import ConfigurationError, OutcomeUnknownError, ProviderUnavailableError
+from core.outgoing import Answer, Outgoing
+
+MAX_KEY = 128
+NO_ID = "00000000-0000-0000-0000-000000000000"
+
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_KEY = re.compile(r"[A-Za-z0-9.-]{1,80}")
+# An element after the collection is an id, or a contact's number that we made.
+_PATH = re.compile(r"/[A-Z][A-Za-z]{1,30}(?:/[A-Za-z0-9_-]{1,60})?")
+
+# One element tells its own outcome, with HTTP 200; what happens to good elements otherwise is nowhere said.
+_EACH = (("summarizeErrors", "false"),)
+_QUERIES: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "/Contacts": _EACH,
+    "/Invoices": (*_EACH, ("unitdp", "4")),
+    "/Payments": _EACH,
+    "/Accounts": (),
+}
+
+
+class Reply(NamedTuple):
+    """A successful answer. Its elements may still have been refused."""
+
+    body: bytes
+    request_id: str | None
+
+
+def is_guid(text: str) -> bool:
+    """Tell whether ``text`` is the id of something (I4): a GUID, and not the empty one of a refused element."""
+    return _GUID.fullmatch(text) is not None and text != NO_ID
+
+
+class XeroClient:
+    """One organisation, one access token. Repeats nothing by itself."""
+
+    def __init__(self, outgoing: Outgoing, *, api_base: str, access_token: str, tenant_id: str) -> None:
+        if not is_guid(tenant_id):
+            raise ConfigurationError("the id of a Xero organisation is a GUID")
+        self._outgoing = outgoing
+        self._tenant_id = tenant_id
+        self._base = f"{api_base}/api.xro/2.0"
+        self._headers = {
+            "Authorization": f"Bearer {access_token}",
+            "Xero-Tenant-Id": tenant_id,
+            # Without it Xero answers in XML.
+            "Accept": "application/json",
+        }
+
+    async def create(self, path: str, body: bytes, *, key: str, send: int = 1) -> Reply:
+        """PUT ``body``, which creates and never changes what exists.
+
+        Args:
+            path: collection, e.g. ``/Invoices``.
+            body: exact bytes.
+            key: idempotency key of the write. Xero's keys are one space over all organisations of an app, so the
+                organisation goes into it; and an error is remembered under its key for six minutes, so ``send`` does.
+            send: which sending this is.
+
+        Raises:
+            OutcomeUnknownError: it may have been written: no answer, a 5xx, or a key that Xero knows otherwise.
+            ProviderError: everything else that :func:`~core.accounting.xero.faults.error_for` knows.
+        """
+        wire_key = f"{self._tenant_id}.{key}.{send}"
+        if _KEY.fullmatch(key) is None or len(wire_key) > MAX_KEY or path not in _QUERIES:
+            raise ConfigurationError("refused to send: malformed key or path")
+        query = f"?{urlencode(_QUERIES[path])}" if _QUERIES[path] else ""
+        headers = {**self._headers, "Content-Type": "application/json", "Idempotency-Key": wire_key}
+        answer = await self._outgoing.send("PUT", f"{self._base}{path}{query}", headers=headers, content=body)
+        return _checked(answer, is_write=True)
+
+    async def read(self, path: str, **parameters: str) -> Reply:
+        """GET a collection or an element that must exist."""
+        return _checked(await self._get(path, parameters), is_write=False)
+
+    async def find(self, path: str) -> Reply | None:
+        """GET one element; None when there is none."""
+        answer = await self._get(path, {})
+        return None if is_missing(answer) else _checked(answer, is_write=False)
+
+    async def _get(self, path: str, parameters: Mapping[str, str]) -> Answer:
+        if _PATH.fullmatch(path) is None:
+            raise ConfigurationError("refused to read: malformed path")
+        query = f"?{urlencode(parameters, quote_via=quote)}" if parameters else ""
+        try:
+            return await self._outgoing.send("GET", f"{self._base}{path}{query}", headers=self._headers)
+        except OutcomeUnknownError as exc:
+            # A read changes nothing, so there is no doubt to carry: only no answer.
+            raise ProviderUnavailableError(exc.text, status=exc.status) from exc
+
+
+def _checked(answer: Answer, *, is_write: bool) -> Reply:
+    if answer.status != 200:
+        raise error_for(answer, is_write=is_write)
+    return Reply(answer.body, correlation_id(answer))
