@@ -14,6 +14,7 @@ from uuid import uuid4
 import msgspec
 import stripe as stripe_lib
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from core.connections.secrets import unseal
 from core.crypto import hash_token
@@ -169,14 +170,18 @@ async def tenant_endpoint(wiring: Wiring, endpoint_token: str) -> Endpoint:
 
     Raises:
         BadEventError: no active connection has this address; the answer does not tell it from a wrong signature.
+        StorageError: the database is away.
     """
-    # Across tenants on purpose: the address is all that is known before the signature is checked.
-    async with wiring.db.system() as session:
-        statement = select(Connection).where(
-            Connection.endpoint_token_hash == hash_token(endpoint_token),
-            Connection.status != ConnectionStatus.CLOSED,
-        )
-        connection = (await session.execute(statement)).scalar_one_or_none()
+    statement = select(Connection).where(
+        Connection.endpoint_token_hash == hash_token(endpoint_token),
+        Connection.status != ConnectionStatus.CLOSED,
+    )
+    try:
+        # Across tenants on purpose: the address is all that is known before the signature is checked.
+        async with asyncio.timeout(STORE_WITHIN_S), wiring.db.system() as session:
+            connection = (await session.execute(statement)).scalar_one_or_none()
+    except (SQLAlchemyError, OSError) as exc:
+        raise StorageError("the connections cannot be read") from exc
     if connection is None:
         raise BadEventError("no such endpoint")
     try:

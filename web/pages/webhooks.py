@@ -26,7 +26,7 @@ async def stripe_tenant(request: _Request, endpoint_token: FromPath[str]) -> Res
         endpoint = await tenant_endpoint(request.app.state.wiring, endpoint_token)
     except BadEventError:
         return _answer(400)
-    except (StorageError, OSError):
+    except StorageError:
         return _answer(503)
     return await _take(request, endpoint, raw)
 
