@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import Select, and_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -86,24 +88,7 @@ async def read_standing(session: AsyncSession, tenant_id: UUID, *, now: datetime
     Raises:
         NotFoundError: the tenant is gone.
     """
-    connection, lane = aliased(Connection), aliased(Lane)
-    stopped = select(func.count()).where(Payment.state == PaymentState.NEEDS_ATTENTION)
-    statement = (
-        select(
-            Tenant,
-            connection,
-            lane,
-            stopped.scalar_subquery(),
-            stopped.where(Payment.reason.in_(RETRYABLE)).scalar_subquery(),
-            select(func.min(Payment.paid_at)).where(Payment.state == PaymentState.NEEDS_ATTENTION).scalar_subquery(),
-            count_unmapped(connection.id),
-        )
-        .outerjoin(connection, and_(connection.tenant_id == Tenant.id, connection.status != ConnectionStatus.CLOSED))
-        .outerjoin(lane, lane.connection_id == connection.id)
-        .where(Tenant.id == tenant_id)
-        .order_by(connection.created_at)
-    )
-    rows = (await session.execute(statement)).all()
+    rows = (await session.execute(_statement(), {"id_of_tenant": tenant_id})).all()
     if not rows:
         raise NotFoundError("no such workspace")
     tenant, _, _, count, retryable, oldest, _ = rows[0]
@@ -118,6 +103,28 @@ async def read_standing(session: AsyncSession, tenant_id: UUID, *, now: datetime
         unmapped=books[2] if books else 0,
         books=_books(books[0], books[1], now) if books else None,
         stripe=next((found for found, *_ in reversed(connected) if found.kind == "stripe"), None),
+    )
+
+
+@cache
+def _statement() -> Select[Any]:
+    """Return the query. Built once: its aliases copy every column of their tables, which was a third of each page."""
+    connection, lane = aliased(Connection), aliased(Lane)
+    stopped = select(func.count()).where(Payment.state == PaymentState.NEEDS_ATTENTION)
+    return (
+        select(
+            Tenant,
+            connection,
+            lane,
+            stopped.scalar_subquery(),
+            stopped.where(Payment.reason.in_(RETRYABLE)).scalar_subquery(),
+            select(func.min(Payment.paid_at)).where(Payment.state == PaymentState.NEEDS_ATTENTION).scalar_subquery(),
+            count_unmapped(connection.id),
+        )
+        .outerjoin(connection, and_(connection.tenant_id == Tenant.id, connection.status != ConnectionStatus.CLOSED))
+        .outerjoin(lane, lane.connection_id == connection.id)
+        .where(Tenant.id == bindparam("id_of_tenant"))
+        .order_by(connection.created_at)
     )
 
 
