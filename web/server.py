@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import h11
@@ -62,6 +64,13 @@ class PatientProtocol(H11Protocol):
 
 class CalmServer(uvicorn.Server):
     """Ends the event streams before it waits for open responses, so that a deploy takes no longer than its requests."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End with 0: uvicorn raises the signal once more, and the process would die of it with its work done."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop, streams first."""

@@ -51,6 +51,25 @@ async def claim_lanes(db: Database, limit: int) -> list[Claim]:
     return await db.unit(work)
 
 
+async def free_lanes(db: Database) -> None:
+    """End every lease, for the one process that works on a file: what is leased there belongs to one that died.
+
+    Should it be alive after all, the fence stops it, as after any lost lease.
+    """
+
+    async def work() -> None:
+        # Across tenants on purpose: see claim_lanes.
+        async with db.system(write=True) as session:
+            await session.execute(
+                update(Lane)
+                .where(Lane.lease_until.is_not(None))
+                .values(lease_until=None)
+                .execution_options(synchronize_session=False)
+            )
+
+    await db.unit(work)
+
+
 async def _claim(session: AsyncSession, now: datetime, limit: int) -> list[Claim]:
     has_due = exists().where(SyncItem.connection_id == Lane.connection_id, SyncItem.due_at <= now)
     free = (

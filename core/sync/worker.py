@@ -64,6 +64,8 @@ class Worker:
         Lanes run beside one another, so a slow provider holds up its own lane alone (F12).
         """
         running: set[asyncio.Task[int]] = set()
+        if self._db.is_sqlite:
+            await lanes.free_lanes(self._db)
         async with self._wiring.signals.subscribe(WORK) as hints:
             stopping = asyncio.create_task(stop.wait())
             stopping.add_done_callback(lambda _: self._stop())

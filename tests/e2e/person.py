@@ -101,6 +101,6 @@ async def visiting(browser: Browser, site: Site, **options: Any) -> AsyncIterato
     try:
         person = Person(await context.new_page(), site)
         yield person
-        assert person.complaints == []
+        assert not person.complaints, person.complaints
     finally:
         await context.close()

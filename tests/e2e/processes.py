@@ -88,7 +88,7 @@ class Process:
 async def eventually(check: Callable[[], Awaitable[T]], *, within_s: float = 10) -> T:
     """Ask until the answer is true; return it."""
     with anyio.fail_after(within_s):
-        while not (answer := await check()):
+        while not (answer := await check()):  # noqa: ASYNC110 - what is waited for is in another process
             await anyio.sleep(_PACE_S)
     return answer
 

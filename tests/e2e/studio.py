@@ -33,7 +33,7 @@ class Studio:
         """Let a client pay now, by Stripe's checkout."""
         stripe = self.person.site.stripe
         if client not in self.clients:
-            email = f"{client.split()[0].lower()}@example.com"
+            email = f"{client.split(maxsplit=1)[0].lower()}@example.com"
             self.clients[client] = (await stripe.create_customer(self.account, name=client, email=email))["id"]
         line = LineInput(product=self.products[service])
         return await stripe.pay(
