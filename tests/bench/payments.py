@@ -73,9 +73,11 @@ def on_sqlite(folder: Path) -> list[Figure]:
         upgrade(url)
         place = fill(url, count)
         with running_app(url, folder / "payments.log") as app, closing(sqlite3.connect(path)) as connection:
-            pages[count] = _measure(
-                app, place, count, lambda sql, c=connection: _timed(lambda: c.execute(sql).fetchall())
-            )
+
+            def bare(sql: str, opened: sqlite3.Connection = connection) -> float:
+                return _timed(lambda: opened.execute(sql).fetchall())
+
+            pages[count] = _measure(app, place, count, bare)
             if count == _MANY:
                 figures += _file(app, place, connection)
     return [*_figures("SQLite", pages), *figures]

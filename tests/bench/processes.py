@@ -73,9 +73,16 @@ def app_environ(database_url: str, port: int, **changes: str) -> dict[str, str]:
 
 @contextmanager
 def running_app(database_url: str, log: Path, *, first_page: str = "/health", **changes: str) -> Iterator[Running]:
-    """Run ``tieout web`` until the block ends."""
+    """Run ``tieout web`` without a worker until the block ends; ``changes`` are further variables."""
     port = free_port()
-    with _running(["web.cli", "web"], app_environ(database_url, port, **changes), port, first_page, log) as running:
+    with started_app(app_environ(database_url, port, **changes), port, log, first_page=first_page) as running:
+        yield running
+
+
+@contextmanager
+def started_app(environ: dict[str, str], port: int, log: Path, *, first_page: str = "/health") -> Iterator[Running]:
+    """Run ``tieout web`` under ``environ`` until the block ends; ``first_page`` is asked for until it is there."""
+    with _running(["web.cli", "web"], environ, port, first_page, log) as running:
         yield running
 
 

@@ -122,7 +122,7 @@ class _Makers:
         fee = amount * 29 // 1000 + 30
         state = self._dice.choices([s for s, _ in _STATES], [weight for _, weight in _STATES])[0]
         paid_at = self.now - _SPAN * (number / count)
-        shared = {"tenant_id": self._tenant}
+        shared: dict[str, Any] = {"tenant_id": self._tenant}
         payment_id, item_id = UUID(int=(2 << 120) + number), UUID(int=(3 << 120) + number)
         charge, intent, transaction = f"ch_{number:024d}", f"pi_{number:024d}", f"txn_{number:024d}"
         name = self.customer(client)["name"]
@@ -145,7 +145,7 @@ class _Makers:
             "created_at": paid_at,
             "fetched_at": self.now,
         }
-        payment = shared | {
+        payment: dict[str, Any] = shared | {
             "id": payment_id,
             "connection_id": self._stripe,
             "customer_id": UUID(int=(1 << 120) + client),
@@ -187,7 +187,7 @@ class _Makers:
             "stripe_field": "checkout line item",
             "found_by": "product",
         }
-        item = shared | {
+        item: dict[str, Any] = shared | {
             "id": item_id,
             "connection_id": self._books,
             "kind": ItemKind.SALE,
