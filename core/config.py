@@ -105,6 +105,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
         "https://app.qbo.intuit.com"
     )
 
+    xero_client_id: Annotated[
+        str, Doc(description="Client id of the Xero app. Empty: Xero cannot be connected here.")
+    ] = ""
+    xero_client_secret: Annotated[str, Doc(description="Client secret of the Xero app.")] = ""
+    xero_api_base: Annotated[str, Doc(description="Address of Xero's API.")] = "https://api.xero.com"
+    xero_authorize_url: Annotated[str, Doc(description="Xero's consent page.")] = (
+        "https://login.xero.com/identity/connect/authorize"
+    )
+    xero_token_url: Annotated[str, Doc(description="Xero's token endpoint.")] = (
+        "https://identity.xero.com/connect/token"  # noqa: S105 - an address
+    )
+    xero_app_base: Annotated[str, Doc(description="Where links to a document in Xero lead.")] = "https://go.xero.com"
+
     mock_books_path: Annotated[
         str, Doc(description="File of the built-in mock books; empty hides them; refused in production.")
     ] = ""
@@ -159,7 +172,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
     @property
     def authorize_urls(self) -> tuple[str, ...]:
         """Consent pages that a form of ours may redirect to (C4 ``form-action``)."""
-        return (self.stripe_authorize_url, self.quickbooks_authorize_url)
+        return (self.stripe_authorize_url, self.quickbooks_authorize_url, self.xero_authorize_url)
 
 
 CALLED = (
@@ -168,6 +181,8 @@ CALLED = (
     "quickbooks_api_base",
     "quickbooks_token_url",
     "quickbooks_revoke_url",
+    "xero_api_base",
+    "xero_token_url",
 )
 """Fields that hold an address the server calls."""
 
@@ -177,6 +192,8 @@ OVERRIDABLE = (
     "stripe_dashboard_base",
     "quickbooks_authorize_url",
     "quickbooks_app_base",
+    "xero_authorize_url",
+    "xero_app_base",
 )
 """Fields that hold a provider's address; production takes their defaults (or Intuit's own sandbox) only."""
 
@@ -185,7 +202,7 @@ _REAL_ALTERNATIVES = {
     "quickbooks_app_base": {"https://app.sandbox.qbo.intuit.com"},
 }
 _SECRETS = ("secret_key", "token_keys", "stripe_secret_key", "stripe_webhook_secrets", "quickbooks_client_secret")
-_FAMILIES = ("QUICKBOOKS_", "STRIPE_", "TOKEN_", "MOCK_BOOKS_")
+_FAMILIES = ("QUICKBOOKS_", "XERO_", "STRIPE_", "TOKEN_", "MOCK_BOOKS_")
 _FOREIGN = {"STRIPE_SUPPRESS_NOTICES", "STRIPE_CLI", "STRIPE_API_KEY", "STRIPE_DEVICE_NAME"}
 
 
@@ -242,6 +259,8 @@ def _always(settings: Settings) -> list[str]:
         problems.append("APP_BASE_URL must look like https://books.example.com, without a path")
     if not settings.database_url.startswith(("sqlite:///", "postgresql://", "postgres://")):
         problems.append("DATABASE_URL must start with postgresql:// or sqlite:///")
+    if bool(settings.xero_client_id) != bool(settings.xero_client_secret):
+        problems.append("XERO_CLIENT_ID and XERO_CLIENT_SECRET belong together: set both, or neither")
     if settings.secret_key and len(settings.secret_key) < 32:
         problems.append("SECRET_KEY must have at least 32 characters")
     try:

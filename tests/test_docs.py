@@ -26,7 +26,17 @@ WEB, WORKER = RENDER["services"]
 (GROUP,) = RENDER["envVarGroups"]
 DEFAULTS = {field.name.upper(): field.default for field in msgspec.structs.fields(Settings)}
 
-SECRETS = {"SECRET_KEY", "TOKEN_KEYS", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRETS", "QUICKBOOKS_CLIENT_SECRET"}
+SECRETS = {
+    "SECRET_KEY",
+    "TOKEN_KEYS",
+    "STRIPE_SECRET_KEY",
+    "STRIPE_WEBHOOK_SECRETS",
+    "QUICKBOOKS_CLIENT_SECRET",
+    "XERO_CLIENT_SECRET",
+}
+OPTIONAL = {"XERO_CLIENT_ID", "XERO_CLIENT_SECRET"}
+"""What a person may leave empty: then Xero cannot be connected."""
+
 MAY_BE_LOST = {"SECRET_KEY"}
 CHOSEN_FOR_RENDER = {"HOST": "0.0.0.0", "PORT": "10000", "TRUSTED_HOPS": "2", "EMBEDDED_WORKER": "no"}
 """Where render.yaml differs from the default; the comment above each entry says why."""
@@ -83,7 +93,7 @@ def test_render_takes_defaults_where_it_gives_no_reason() -> None:
 def test_render_holds_no_secret_and_makes_only_what_may_be_lost() -> None:
     sources = {entry["key"]: set(entry) - {"key"} for entry in [*WEB["envVars"], *GROUP["envVars"]] if "key" in entry}
     assert {name for name, source in sources.items() if source == {"generateValue"}} == MAY_BE_LOST
-    assert {name for name, source in sources.items() if source == {"sync"}} == needed() - MAY_BE_LOST
+    assert {name for name, source in sources.items() if source == {"sync"}} == needed() - MAY_BE_LOST | OPTIONAL
     assert all(sources[name] in ({"sync"}, {"generateValue"}) for name in SECRETS)
     assert all(entry["sync"] is False for entry in WEB["envVars"] if "sync" in entry)
     # Render asks for no value of a group, and drops such an entry without a word.

@@ -31,6 +31,12 @@ def test_a_complete_production_environment_starts() -> None:
     assert settings.webhook_secrets == ("whsec_canary", "whsec_other")
 
 
+def test_xero_is_optional() -> None:
+    assert load_settings(PRODUCTION).xero_client_id == ""
+    settings = load_settings({**PRODUCTION, "XERO_CLIENT_ID": "id", "XERO_CLIENT_SECRET": "secret"})
+    assert (settings.xero_client_id, settings.xero_client_secret) == ("id", "secret")
+
+
 def test_production_is_what_one_gets_without_saying_so() -> None:
     environ = {name: value for name, value in PRODUCTION.items() if name != "APP_ENV"}
     assert load_settings(environ).is_production
@@ -65,7 +71,11 @@ def test_production_refuses_to_start_without_a_secret(name: str, value: str | No
         ({"PORT": "70000"}, "PORT"),
         ({"TRUSTED_HOPS": "-1"}, "TRUSTED_HOPS"),
         ({"APP_ENV": "prod"}, "APP_ENV"),
+        ({"XERO_TOKEN_URL": "https://evil.example"}, "XERO_TOKEN_URL"),
+        ({"XERO_CLIENT_ID": "x"}, "belong together"),
+        ({"XERO_CLIENT_SECRET": "canary"}, "belong together"),
         ({"QUICKBOOKS_CLIENTID": "x"}, "misspelt"),
+        ({"XERO_REVOKE_URL": "x"}, "misspelt"),
         ({"STRIPE_SECRET": "x"}, "misspelt"),
     ],
 )
