@@ -120,7 +120,9 @@ def _rotate(_args: argparse.Namespace) -> int:
             f"{done.rotated} brought under key {wiring.keys.first_key_id}, {done.current} were there already, "
             f"{done.overtaken} refreshed meanwhile, {done.unreadable} cannot be opened."
         )
-        return 1 if done.unreadable else 0
+        if done.exit_code:
+            _say("Keep the old keys: " + ("reconnect what cannot be opened." if done.unreadable else "run this again."))
+        return done.exit_code
 
     return asyncio.run(rotate())
 

@@ -41,10 +41,8 @@ class Rotation:
 
     @property
     def exit_code(self) -> int:
-        """0 if the old keys may go, 1 if a secret could not be opened, 2 if another run is needed."""
-        if self.unreadable:
-            return 1
-        return 2 if self.overtaken else 0
+        """0 if the old keys may go, 1 if a secret could not be opened or another run is needed."""
+        return 1 if self.unreadable or self.overtaken else 0
 
 
 async def rotate_keys(db: Database, keys: KeyRing, *, batch: int = BATCH) -> Rotation:
