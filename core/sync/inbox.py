@@ -65,6 +65,7 @@ async def _route_batch(db: Database, limit: int, event_id: UUID | None = None) -
 
 async def _set_apart(db: Database, event_id: UUID, exc: Exception) -> None:
     async def work() -> None:
+        # Across tenants: the event broke before anybody knew whose it was.
         async with db.system(write=True) as session:
             await session.execute(
                 update(StripeEvent)
