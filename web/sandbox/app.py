@@ -22,6 +22,7 @@ from web.sandbox.quickbooks import QuickBooksSandbox
 from web.sandbox.scheduler import Scheduler
 from web.sandbox.settings import SandboxSettings
 from web.sandbox.stripe import StripeSandbox
+from web.sandbox.xero import XeroSandbox
 
 
 class Sandbox:
@@ -45,8 +46,14 @@ class Sandbox:
             self.clock, self.faults, self.log, settings, scheduler=self.scheduler, client=self._client
         )
         self.quickbooks = QuickBooksSandbox(self.clock, self.faults, self.log, settings)
+        self.xero = XeroSandbox(self.clock, self.faults, self.log, settings)
         self.litestar = Litestar(
-            [*self._handlers(), *self.stripe.route_handlers, *self.quickbooks.route_handlers],
+            [
+                *self._handlers(),
+                *self.stripe.route_handlers,
+                *self.quickbooks.route_handlers,
+                *self.xero.route_handlers,
+            ],
             lifespan=[lambda _: self.running()],
             logging_config=None,
             openapi_config=None,
@@ -85,6 +92,7 @@ class Sandbox:
             *shared,
             *self.stripe.control_handlers,
             *self.quickbooks.control_handlers,
+            *self.xero.control_handlers,
             *page_handlers(self.stripe.world),
             _styles,
         ]

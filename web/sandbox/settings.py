@@ -44,3 +44,8 @@ class SandboxSettings(msgspec.Struct, kw_only=True, frozen=True):
     intuit_client_id: str = "intuit_sandbox_client"
     intuit_client_secret: str = "intuit_sandbox_secret"  # noqa: S105 - a published test value
     intuit_redirect_uris: tuple[str, ...] = ()
+
+    xero_client_id: str = "xero_sandbox_client"
+    xero_client_secret: str = "xero_sandbox_secret"  # noqa: S105 - a published test value
+    xero_redirect_uris: tuple[str, ...] = ()
+    """Allowed callbacks of the consent page. Empty = any https address, and any on this machine."""
