@@ -5,15 +5,15 @@ from typing import Any
 
 import stripe as stripe_lib
 
-from core.errors import NotFoundError, ReconnectRequiredError
-from core.intake.facts import PaymentFacts, Sources, payment_facts
+from core.errors import NotFoundError, ProviderRejectedError, ReconnectRequiredError
+from core.intake.facts import PaidInvoice, PaymentFacts, Sources
 from core.intake.handlers.registry import id_of, is_payment_id, is_product_id
+from core.intake.read_facts import payment_facts
 from core.intake.stripe_client import stripe_errors
 
 MAX_PAGES = 20
 PAGE = 100
 _EXPAND_INTENT = ["latest_charge.balance_transaction", "customer"]
-_DETAILS = ("line_items", "tax", "discount_amount", "shipping")
 
 
 class StripeReader:
@@ -55,30 +55,22 @@ class StripeReader:
         if session is not None:
             items = await self._session_items(session)
             return payment_facts(Sources(intent, charge, session=session, session_items=items, customer=customer))
-        paid = await self._invoice_payment(intent_id)
-        if paid is None:
-            details = await self._detail_lines(intent)
-            return payment_facts(Sources(intent, charge, detail_lines=details, customer=customer))
-        invoice = paid.get("invoice")
-        lines = await self._invoice_lines(invoice) if isinstance(invoice, dict) else ()
-        return payment_facts(
-            Sources(
-                intent,
-                charge,
-                invoice=invoice if isinstance(invoice, dict) else None,
-                invoice_lines=lines,
-                invoice_paid_minor=paid.get("amount_paid"),
-                customer=customer,
-            )
-        )
+        invoices = await self._invoices(intent_id)
+        if invoices:
+            return payment_facts(Sources(intent, charge, invoices=invoices, customer=customer))
+        details = await self._detail_lines(intent)
+        return payment_facts(Sources(intent, charge, detail_lines=details, customer=customer))
 
     async def _detail_lines(self, intent: dict[str, Any]) -> tuple[dict[str, Any], ...]:
-        """Read the payment's own line items, where anything on it says that there are some."""
-        details = intent.get("amount_details")
-        if not isinstance(details, dict) or not any(details.get(key) for key in _DETAILS):
+        """Read the payment's own line items; nothing on the payment tells whether it has any."""
+        if not isinstance(intent.get("amount_details"), dict):
             return ()
-        rows = await self._optional(f"/v1/payment_intents/{intent['id']}/amount_details_line_items", limit=100)
-        return tuple(rows)
+        path = f"/v1/payment_intents/{intent['id']}/amount_details_line_items"
+        try:
+            return tuple([line async for line in self._pages(path)])
+        except (ReconnectRequiredError, NotFoundError, ProviderRejectedError):
+            # Not every account may ask for them; the payment's own words must do.
+            return ()
 
     async def _session(self, intent_id: str) -> dict[str, Any] | None:
         found = await self._optional(
@@ -94,14 +86,21 @@ class StripeReader:
             return tuple(items.get("data") or ())
         return tuple([item async for item in self._pages(f"/v1/checkout/sessions/{session['id']}/line_items")])
 
-    async def _invoice_payment(self, intent_id: str) -> dict[str, Any] | None:
+    async def _invoices(self, intent_id: str) -> tuple[PaidInvoice, ...]:
+        """Read what the payment paid: usually one invoice, in whole; at times several, or a part of one."""
         found = await self._optional(
             "/v1/invoice_payments",
             payment={"type": "payment_intent", "payment_intent": intent_id},
-            limit=1,
+            limit=PAGE,
             expand=["data.invoice"],
         )
-        return found[0] if found else None
+        paid = []
+        for row in found:
+            invoice, amount = row.get("invoice"), row.get("amount_paid")
+            if isinstance(invoice, dict) and row.get("status") != "canceled":
+                lines = await self._invoice_lines(invoice)
+                paid.append(PaidInvoice(invoice, lines, amount if isinstance(amount, int) else None))
+        return tuple(paid)
 
     async def _invoice_lines(self, invoice: dict[str, Any]) -> tuple[dict[str, Any], ...]:
         lines = invoice.get("lines")
