@@ -4,7 +4,7 @@ The address of the callback is made from the settings alone (O4). The state is r
 session, the person, the workspace and the provider, and taken by one statement: whatever happens after, it is spent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -13,36 +13,22 @@ from sqlalchemy import delete
 
 from core.config import Settings
 from core.connections.attach import Person, attach, refuse_if_occupied
+from core.connections.choice import ask_for_one, store_choice
+from core.connections.disconnect import find_open
 from core.connections.providers import consent_flow, consent_mode, is_offered
 from core.connections.refresh import put_tokens, uncancelled
-from core.connections.refusals import (
-    ConnectError,
-    consent_refused,
-    link_is_spent,
-    not_answering,
-    not_completed,
-    not_offered,
-)
+from core.connections.refusals import consent_refused, in_words, link_is_spent, not_completed, not_offered
 from core.connections.secrets import seal_verifier, unseal_verifier
 from core.crypto import hash_token, new_token
 from core.db.models import Connection, OAuthState
-from core.errors import (
-    CredentialError,
-    InputError,
-    NotSentError,
-    OutcomeUnknownError,
-    ProviderError,
-    ProviderUnavailableError,
-    RateLimitedError,
-)
+from core.errors import CredentialError
 from core.identity.members import require_owner
-from core.oauth import Identity, OAuthFlow, TokenSet
+from core.oauth import CHOSEN, Identity, OAuthFlow, TokenSet
 from core.wiring import Wiring
 
 STATE_LIVES = timedelta(minutes=10)
 MAX_CODE_LENGTH = 2000
 _STATE_LENGTH = 64
-_PASSING = (RateLimitedError, ProviderUnavailableError, NotSentError, OutcomeUnknownError)
 
 
 def callback_url(settings: Settings, kind: str) -> str:
@@ -76,8 +62,11 @@ def _challenge(verifier: str) -> str:
     return str(create_s256_code_challenge(verifier))  # type: ignore[no-untyped-call]  # Authlib ships no types
 
 
-async def finish_consent(wiring: Wiring, person: Person, kind: str, callback: Mapping[str, str]) -> UUID:
-    """Take the state, exchange the code once, ask the provider who was connected, store. Return the connection.
+async def finish_consent(wiring: Wiring, person: Person, kind: str, callback: Mapping[str, str]) -> UUID | None:
+    """Take the state, exchange the code once, ask the provider who was connected, store.
+
+    Returns:
+        The connection; None when the consent opened several companies, and the person has ten minutes to choose one.
 
     Raises:
         NotFoundError: there is no such provider.
@@ -91,7 +80,11 @@ async def finish_consent(wiring: Wiring, person: Person, kind: str, callback: Ma
     if "error" in callback or not 0 < len(code) <= MAX_CODE_LENGTH:
         raise consent_refused(kind)
     # A code works once and losing its answer wastes it, so a browser that goes away does not stop this.
-    tokens, identity = await uncancelled(_redeem(wiring, flow, kind, code, verifier, callback))
+    tokens, identities = await uncancelled(_redeem(wiring, flow, kind, code, verifier, callback))
+    identity = await _the_one(wiring, person, kind, tokens, identities)
+    if identity is None:
+        await store_choice(wiring, person, kind, tokens, identities)
+        return None
 
     def put_secrets(row: Connection) -> None:
         put_tokens(wiring, row, tokens)
@@ -155,19 +148,27 @@ async def _take_state(wiring: Wiring, person: Person, kind: str, state: str) -> 
 
 async def _redeem(
     wiring: Wiring, flow: OAuthFlow, kind: str, code: str, verifier: str | None, callback: Mapping[str, str]
-) -> tuple[TokenSet, Identity]:
+) -> tuple[TokenSet, Sequence[Identity]]:
     """Exchange the code, sent once, and ask who was connected. Nothing is stored yet."""
-    try:
+    # A choice is made on our page, never in an address.
+    said = {name: value for name, value in callback.items() if name != CHOSEN}
+    with in_words(kind):
         tokens = await flow.exchange(
             code=code, redirect_uri=callback_url(wiring.settings, kind), code_verifier=verifier
         )
-        identities = await flow.identify(tokens, callback)
-    except _PASSING:
-        raise not_answering(kind) from None
-    except ProviderError:
-        raise not_completed(kind) from None
-    except InputError as exc:
-        raise ConnectError(kind, not_completed(kind).title, exc.message) from None
-    if len(identities) != 1:
+        return tokens, await flow.identify(tokens, said)
+
+
+async def _the_one(
+    wiring: Wiring, person: Person, kind: str, tokens: TokenSet, identities: Sequence[Identity]
+) -> Identity | None:
+    """Return who was connected: the only one, or of several the one that is connected here already; else None."""
+    if not identities:
         raise not_completed(kind)
-    return tokens, identities[0]
+    if len(identities) == 1:
+        return identities[0]
+    async with wiring.db.tenant(person.tenant_id) as session:
+        known = await find_open(session, kind)
+    if known is None or known.external_id not in {identity.external_id for identity in identities}:
+        return None
+    return await ask_for_one(wiring, kind, tokens, known.external_id)

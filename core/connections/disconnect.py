@@ -1,5 +1,6 @@
 """Ending a connection: its secrets are forgotten first, then the provider is told (O9)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -27,6 +28,7 @@ class _Farewell:
     kind: str
     mode: ConnectionMode
     external_id: str
+    options: Mapping[str, str]
     access: str | None
     refresh: str | None
     endpoint_id: str | None
@@ -70,6 +72,7 @@ async def _close(wiring: Wiring, session: AsyncSession, person: Person, kind: st
         kind=row.kind,
         mode=row.mode,
         external_id=row.external_id,
+        options={str(name): str(value) for name, value in row.options.items()},
         access=_opened(wiring, row, "access_token"),
         refresh=_opened(wiring, row, "refresh_token"),
         endpoint_id=row.webhook_endpoint_id,
@@ -112,5 +115,8 @@ async def _end_grant(wiring: Wiring, farewell: _Farewell) -> None:
             await delete_endpoint(wiring, farewell.access, farewell.endpoint_id)
         return
     await consent_flow(wiring, farewell.kind, farewell.mode).revoke(
-        access_token=farewell.access or "", refresh_token=farewell.refresh, external_id=farewell.external_id
+        access_token=farewell.access or "",
+        refresh_token=farewell.refresh,
+        external_id=farewell.external_id,
+        options=farewell.options,
     )

@@ -1,7 +1,19 @@
 """Why a connection was not made, in the reader's words. Each says that nothing was changed."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from core.connections.providers import display_name
-from core.errors import InputError
+from core.errors import (
+    InputError,
+    NotSentError,
+    OutcomeUnknownError,
+    ProviderError,
+    ProviderUnavailableError,
+    RateLimitedError,
+)
+
+_PASSING = (RateLimitedError, ProviderUnavailableError, NotSentError, OutcomeUnknownError)
 
 
 class ConnectError(InputError):
@@ -83,3 +95,16 @@ def not_offered(kind: str) -> ConnectError:
     return ConnectError(
         kind, f"{name} cannot be connected here", f"Whoever runs this installation has not set {name} up yet."
     )
+
+
+@contextmanager
+def in_words(kind: str) -> Iterator[None]:
+    """Turn whatever a provider answers to questions about a consent into words for the person who gave it."""
+    try:
+        yield
+    except _PASSING:
+        raise not_answering(kind) from None
+    except ProviderError:
+        raise not_completed(kind) from None
+    except InputError as exc:
+        raise ConnectError(kind, not_completed(kind).title, exc.message) from None

@@ -63,6 +63,8 @@ MATRIX: dict[tuple[str, str], Line] = {
     ("GET", "/connect/{key:str}/callback"): Line(
         owner=303, member=403, path=_KEY, query=("code", "state", "realmId", "error", "error_description")
     ),
+    ("GET", "/connections/{key:str}/choose"): Line(owner=303, member=403, path=_KEY),
+    ("POST", "/connections/{key:str}/choose"): Line(owner=303, member=403, path=_KEY),
     ("POST", "/connections/stripe/key"): Line(owner=422, member=403, form={"restricted_key": "nonsense"}),
     ("GET", "/connections/{key:str}/disconnect"): Line(owner=200, member=403, path=_KEY),
     ("POST", "/connections/{key:str}/disconnect"): Line(owner=303, member=403, path=_KEY),

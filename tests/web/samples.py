@@ -369,6 +369,15 @@ XERO_BLOCKED = views.ConnectionCard(
     ),
 )
 
+CHOOSE = views.ChooseCompanyView(
+    key="xero",
+    name="Xero",
+    choices=(
+        views.Choice(id="5e0c1b2a-0001-4000-8000-000000000001", label="Juniper Lane Photography"),
+        views.Choice(id="5e0c1b2a-0001-4000-8000-000000000002", label="Juniper Lane Workshops <Pty>"),
+    ),
+)
+
 CONNECTIONS = views.ConnectionsView(
     stripe=STRIPE_CARD, ledgers=(QUICKBOOKS_BROKEN, XERO_BLOCKED), first_day=date(2026, 11, 1)
 )
@@ -529,6 +538,11 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "connections": ("connections/index.html", {"shell": shell("connections"), "view": CONNECTIONS}),
     "connections-new": ("connections/index.html", {"shell": shell("connections"), "view": CONNECTIONS_NEW}),
     "disconnect": ("connections/disconnect.html", {"shell": shell("connections"), "view": QUICKBOOKS_BROKEN}),
+    "choose": ("connections/choose.html", {"shell": shell("connections"), "view": CHOOSE}),
+    "choose-nothing": (
+        "connections/choose.html",
+        {"shell": shell("connections"), "view": replace(CHOOSE, error="Choose one from the list.")},
+    ),
     "mapping": ("mapping/index.html", {"shell": shell("mapping"), "view": MAPPING}),
     "mapping-inherits": ("mapping/index.html", {"shell": shell("mapping"), "view": MAPPING_INHERITS}),
     "mapping-no-books": ("mapping/index.html", {"shell": shell("mapping"), "view": views.MappingView(books_name="")}),

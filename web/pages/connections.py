@@ -10,11 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.connections.attach import Person
 from core.connections.books import connect_built_in, refresh_books
 from core.connections.check import check_connection
+from core.connections.choice import finish_choice, read_choices
 from core.connections.consent import begin_consent, finish_consent
 from core.connections.disconnect import disconnect
 from core.connections.health import read_connections
 from core.connections.providers import STRIPE, display_name, uses_consent
-from core.connections.refusals import ConnectError
+from core.connections.refusals import ConnectError, link_is_spent
 from core.connections.restricted_key import FIELD, connect_restricted_key
 from core.errors import InputError, NotFoundError, ProviderError
 from core.logging import get_logger
@@ -29,10 +30,11 @@ from web.htmx import see_other
 from web.links import with_next
 from web.pages.connections_view import connection_card, connections_view
 from web.shell import place_of, signed_in_page
-from web.views import Toast
+from web.views import Choice, ChooseCompanyView, Toast
 
 PATH = "/connections"
 MAX_PARAMETER = 2000
+COMPANY = "company"
 _MAX_KEY = 300
 _log = get_logger("web")
 
@@ -75,6 +77,37 @@ async def callback(
     answer = {name: value[:MAX_PARAMETER] for name, value in request.query_params.items()}
     try:
         connection_id = await finish_consent(wiring, person_of(visitor), key, answer)
+    except ConnectError as exc:
+        return _refused(request, visitor, exc)
+    if connection_id is None:
+        return see_other(f"{PATH}/{key}/choose")
+    return await _connected(request, visitor, wiring, key, connection_id)
+
+
+@get(PATH + "/{key:str}/choose", guards=[signed_in, owners_only])
+async def choose_page(
+    request: Request[Any, Any, Any],
+    visitor: NamedDependency[Visitor],
+    wiring: NamedDependency[Wiring],
+    key: FromPath[str],
+) -> Response[Any]:
+    return await _choose(request, visitor, wiring, key)
+
+
+@post(PATH + "/{key:str}/choose", guards=[signed_in, owners_only], status_code=303)
+async def choose(
+    request: Request[Any, Any, Any],
+    visitor: NamedDependency[Visitor],
+    wiring: NamedDependency[Wiring],
+    key: FromPath[str],
+) -> Response[Any]:
+    form = take_form(request, COMPANY)
+    choices = await read_choices(wiring, person_of(visitor), key)
+    company = form.choice(COMPANY, {choice.external_id for choice in choices})
+    if company is None:
+        return await _choose(request, visitor, wiring, key, error=form.errors[COMPANY])
+    try:
+        connection_id = await finish_choice(wiring, person_of(visitor), key, company)
     except ConnectError as exc:
         return _refused(request, visitor, exc)
     return await _connected(request, visitor, wiring, key, connection_id)
@@ -186,6 +219,29 @@ async def _page(
     )
 
 
+async def _choose(
+    request: Request[Any, Any, Any], visitor: Visitor, wiring: Wiring, key: str, *, error: str = ""
+) -> Response[Any]:
+    name = display_name(key)
+    choices = await read_choices(wiring, person_of(visitor), key)
+    if not choices:
+        return _refused(request, visitor, link_is_spent(key))
+    view = ChooseCompanyView(
+        key=key, name=name, choices=tuple(Choice(id=c.external_id, label=c.name) for c in choices), error=error
+    )
+    async with wiring.db.tenant(visitor.tenant_id) as session:
+        standing = await read_standing(session, visitor.tenant_id, now=wiring.runtime.now())
+    return signed_in_page(
+        request,
+        "connections/choose.html",
+        page="connections",
+        visitor=visitor,
+        standing=standing,
+        view=view,
+        status=422 if error else 200,
+    )
+
+
 def _refused(request: Request[Any, Any, Any], visitor: Visitor, exc: ConnectError) -> Response[bytes]:
     _log.info("connect", kind=exc.kind, outcome="refused", request_id=facts_of(request.scope).request_id)
     return redirect_with(request, visitor, PATH, Toast(text=f"{exc.title}. {exc.message}", is_problem=True))
@@ -209,6 +265,8 @@ ROUTES = [
     connections_page,
     connect,
     callback,
+    choose_page,
+    choose,
     connect_by_key,
     disconnect_page,
     end_connection,

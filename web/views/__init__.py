@@ -4,7 +4,7 @@ Times are aware datetimes, amounts integer minor units; the templates' filters w
 """
 
 from web.views.chart import DayAmounts
-from web.views.connections import ConnectionCard, ConnectionsView, KeyForm
+from web.views.connections import ChooseCompanyView, ConnectionCard, ConnectionsView, KeyForm
 from web.views.doors import Door, ErrorView, SignInView, SignUpView, StepUpView
 from web.views.mapping import Choice, ChoiceGroup, MappingRow, MappingView, RoleField
 from web.views.payment import (
@@ -26,6 +26,7 @@ __all__ = [
     "Chip",
     "Choice",
     "ChoiceGroup",
+    "ChooseCompanyView",
     "ConnectionCard",
     "ConnectionsView",
     "DayAmounts",

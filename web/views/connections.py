@@ -1,8 +1,12 @@
-"""Connections: connections/index.html gets a :class:`ConnectionsView`, connections/disconnect.html one card."""
+"""Connections: connections/index.html gets a :class:`ConnectionsView`, connections/disconnect.html one card.
+
+connections/choose.html gets a :class:`ChooseCompanyView`.
+"""
 
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from web.views.mapping import Choice
 from web.views.payment import Fact
 from web.views.shell import Notice
 
@@ -62,3 +66,13 @@ class ConnectionsView:
     stripe: ConnectionCard
     ledgers: tuple[ConnectionCard, ...]
     first_day: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChooseCompanyView:
+    """One sign-in opened several companies: which one do these payments go to? ``name`` is the provider's."""
+
+    key: str
+    name: str
+    choices: tuple[Choice, ...]
+    error: str = ""
