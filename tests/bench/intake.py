@@ -18,8 +18,8 @@ from tests.bench.figures import RUNS, Figure, at_least, median, milliseconds, no
 from tests.bench.processes import Running, running_app
 from tests.postgres import Cluster, running_cluster
 
-_WARM, _COUNT = 1_500, 6_000
-_FLOOR_COUNT = 3_000
+_WARM, _COUNT = 1_000, 4_000
+_FLOOR_COUNT = 2_000
 
 
 class LostEventError(AssertionError):

@@ -25,7 +25,7 @@ from tests.postgres import running_cluster
 from web.sessions import SESSION
 
 _MANY, _FEW = 100_000, 1_000
-_LOOKS, _WARM_LOOKS = 12, 4
+_LOOKS, _WARM_LOOKS = 9, 3
 _BARE = """
 SELECT p.*, c.name, c.email FROM payment p JOIN customer c ON c.id = p.customer_id
 WHERE p.tenant_id = '{tenant}' AND {where}
