@@ -162,6 +162,9 @@ class Gateway:
             media_type, body = "text/xml; charset=utf-8", to_xml(decode(body))
             if organisation is not None:
                 organisation.note_violation("accept", "the answer was XML because JSON was not asked for")
+        if media_type.startswith("text/"):
+            # Litestar adds the charset of texts by itself.
+            media_type = media_type.partition(";")[0]
         headers["Xero-Correlation-Id"] = self._new_id()
         if organisation is not None:
             limit = self._world.platform.app_minute_limit

@@ -156,7 +156,7 @@ def _connection_routes(world: World) -> list[HTTPRouteHandler]:
             return _problem_answer(world, 403, "AuthenticationUnsuccessful")
         if not any(connection.id == wanted for connection in _held(access)):
             answer = not_found().answer
-            return Response(answer.body, status_code=404, media_type="text/plain; charset=utf-8")
+            return Response(answer.body, status_code=404, media_type="text/plain")
         del office.connections[wanted]
         return Response(b"", status_code=204, headers={"Xero-Correlation-Id": world.new_id()})
 
