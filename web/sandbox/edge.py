@@ -25,7 +25,10 @@ _MAX_BODY = 16 * 1024 * 1024
 
 # Order matters: Intuit's user-info endpoint also starts with /v1/.
 _PROVIDER_PATHS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("sandbox", re.compile(r"^/(_control/|_static/|_pages/|quickbooks(/|$)|app/|xero(/|$)|$)")),
+    (
+        "sandbox",
+        re.compile(r"^/(_control/|_static/|_pages/|quickbooks(/|$)|app/|xero(/|$)|AccountsReceivable/|Bank/|$)"),
+    ),
     (
         "xero",
         re.compile(

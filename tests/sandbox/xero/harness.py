@@ -58,9 +58,7 @@ class Books:
     tokens: Tokens
     accounts: dict[str, str] = field(default_factory=dict)
 
-    async def call(
-        self, method: str, path: str, body: Any = None, headers: Any = None, **query: str
-    ) -> httpx.Response:
+    async def call(self, method: str, path: str, body: Any = None, headers: Any = None, **query: str) -> httpx.Response:
         sent = {
             "authorization": f"Bearer {self.tokens.access_token}",
             "xero-tenant-id": self.tenant,

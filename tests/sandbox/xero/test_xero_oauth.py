@@ -28,7 +28,7 @@ def basic(secret: str = "xero_sandbox_secret") -> dict[str, str]:
     return {"authorization": f"Basic {pair}"}
 
 
-async def consent(xero: Xero, asked: dict[str, str] | None = None, **form: Any) -> dict[str, str]:
+async def consent(xero: Xero, asked: Any = None, **form: Any) -> dict[str, str]:
     answer = await xero.http.post("/identity/connect/authorize", data={**ASKED, **(asked or {}), **form})
     assert answer.status_code == 302, answer.text
     target = urlsplit(answer.headers["location"])

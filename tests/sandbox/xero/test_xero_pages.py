@@ -41,11 +41,22 @@ async def test_a_person_sees_the_invoice_paid(xero: Xero, books: Books) -> None:
     sheet = (await xero.http.get(f"/xero/{books.tenant}/invoice/{made['InvoiceID']}")).text
     for text in ("Portrait session", "In the ledger", "610 Accounts Receivable", "By hand", "Payment ch_1"):
         assert text in sheet
+    link = await xero.http.get("/AccountsReceivable/View.aspx", params={"InvoiceID": made["InvoiceID"]})
+    assert link.headers["location"] == f"/xero/{books.tenant}/invoice/{made['InvoiceID']}"
     for element, record in (("payment", paid["PaymentID"]), ("creditnote", note["CreditNoteID"])):
         assert (await xero.http.get(f"/xero/{books.tenant}/{element}/{record}")).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/xero/1", "/xero/1/invoice/1", "/xero/{tenant}/invoice/1", "/xero/{tenant}/cow/1"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/xero/1",
+        "/xero/1/invoice/1",
+        "/xero/{tenant}/invoice/1",
+        "/xero/{tenant}/cow/1",
+        "/AccountsReceivable/View.aspx",
+    ],
+)
 async def test_what_is_not_there_is_a_page_too(xero: Xero, books: Books, path: str) -> None:
     answer = await xero.http.get(path.format(tenant=books.tenant))
     assert answer.status_code == 404

@@ -215,6 +215,9 @@ async def test_a_small_plan_stops_approving(books: Books) -> None:
     await books.invoice(contact, line(10))
     refusal = await books.refused("Invoices", invoice(contact, line(10), number="TO-2"))
     assert refusal == "You have reached the limit of invoices you can approve"
+    [draft] = await books.put("Invoices", invoice(contact, line(10), number="TO-3", Status="DRAFT"))
+    path = f"Invoices/{draft['InvoiceID']}"
+    assert "limit of invoices" in await books.refused(path, {"Status": "AUTHORISED"}, method="POST")
     actions = (await books.get("Organisation/Actions"))["Actions"]
     assert {"Name": "CreateApprovedInvoice", "Status": "NOT-ALLOWED"} in actions
 

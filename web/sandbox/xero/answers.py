@@ -40,12 +40,21 @@ class AnswerStore:
         return found
 
     def start(self, client_id: str, key: str, fingerprint: str, at: float) -> Remembered:
+        self._drop_expired(at)
         made = Remembered(fingerprint, at)
         self._known[client_id, key] = made
         return made
 
     def drop(self, client_id: str, key: str) -> None:
         self._known.pop((client_id, key), None)
+
+    def _drop_expired(self, at: float) -> None:
+        while self._known:
+            # Keys stand in the order of their first call.
+            oldest = next(iter(self._known))
+            if at - self._known[oldest].at < LIFE_S:
+                return
+            del self._known[oldest]
 
     def forget(self) -> int:
         count = len(self._known)

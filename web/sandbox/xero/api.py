@@ -68,7 +68,6 @@ class Gateway:
         self._count(organisation, asked)
         organisation.in_flight += 1
         try:
-            await self._world.clock.sleep(organisation.behaviour.latency_s)
             answer = await self._once(guest, asked, request.headers.get("idempotency-key"), entry)
         finally:
             organisation.in_flight -= 1
@@ -100,7 +99,7 @@ class Gateway:
     async def _once(self, guest: _Guest, asked: Asked, key: str | None, entry: LogEntry | None) -> FaultAnswer:
         """Run a write under its key: a repeat within six minutes gets the first answer, whatever that was."""
         if key is None or asked.method not in _WRITES:
-            return self._attempt(guest, asked)
+            return await self._attempt(guest, asked)
         client_id, store, at = guest.access.grant.client_id, self._world.answers, self._world.clock.timestamp()
         if not 0 < len(key) <= MAX_LENGTH:
             return problem(400, f"Idempotency Key: the key must have 1 to {MAX_LENGTH} characters.", self._new_id())
@@ -118,7 +117,7 @@ class Gateway:
                 return FaultAnswer(known.answer.status, list(known.answer.headers), known.answer.body)
         made = store.start(client_id, key, fingerprint, at)
         try:
-            answer = self._attempt(guest, asked)
+            answer = await self._attempt(guest, asked)
             is_kept = answer.status < 400 or answer.status >= 500 or self._world.platform.cache_refusals
             if is_kept:
                 made.answer = Answer(answer.status, answer.body, tuple(answer.headers))
@@ -131,8 +130,10 @@ class Gateway:
             made.done.set()
         return answer
 
-    def _attempt(self, guest: _Guest, asked: Asked) -> FaultAnswer:
-        organisation, now = guest.organisation, self._world.clock.now()
+    async def _attempt(self, guest: _Guest, asked: Asked) -> FaultAnswer:
+        organisation = guest.organisation
+        await self._world.clock.sleep(organisation.behaviour.latency_s)
+        now = self._world.clock.now()
         if organisation.behaviour.offline:
             return offline()
         call = Call(organisation, now, self._world.new_id, 4 if asked.query.get("unitdp") == "4" else 2)

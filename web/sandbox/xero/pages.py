@@ -5,6 +5,7 @@ from typing import Any
 
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.response import Redirect
 
 from web.sandbox.html import page
 from web.sandbox.xero.amounts import money
@@ -23,6 +24,12 @@ from web.sandbox.xero.world import World
 
 AnyRequest = Request[Any, Any, Any]
 _MAX_ROWS = 500
+# Addresses of the real product: element, and the parameter that carries its id.
+_DEEP_LINKS = {
+    "/AccountsReceivable/View.aspx": ("invoice", "invoiceid"),
+    "/AccountsReceivable/ViewCreditNote.aspx": ("creditnote", "creditnoteid"),
+    "/Bank/ViewTransaction.aspx": ("banktransaction", "banktransactionid"),
+}
 _TYPES = {
     "ACCREC": "Invoice",
     "ACCPAY": "Bill",
@@ -99,7 +106,18 @@ def page_routes(world: World) -> list[HTTPRouteHandler]:
             return _missing("There is no such record.")
         return _sheet(found, record)
 
-    return [organisations, one_organisation, one_record]
+    @get(list(_DEEP_LINKS), sync_to_thread=False)
+    def deep_link(request: AnyRequest) -> Response[Any]:
+        element, parameter = _DEEP_LINKS[request.url.path]
+        told = {name.lower(): value for name, value in request.query_params.items()}
+        wanted = told.get(parameter, "").lower()
+        endpoint = BY_ELEMENT[element]
+        owner = next((o for o in world.organisations.values() if wanted in endpoint.records(o)), None)
+        if owner is None:
+            return _missing("There is no such record.")
+        return Redirect(f"/xero/{owner.tenant_id}/{element}/{wanted}", status_code=302)
+
+    return [organisations, one_organisation, one_record, deep_link]
 
 
 def _overview(books: Organisation) -> Response[str]:

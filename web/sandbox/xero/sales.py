@@ -221,9 +221,13 @@ def _check_approved(call: Call, document: Document) -> None:
     if document.entity == "Invoice" and document.due is None:
         raise Invalid("DueDate must be specified for approved invoices.")
     organisation.check_open(document.day)
-    left = organisation.behaviour.approvals_left
-    if left is not None and left <= 0 and document.type == "ACCREC" and document.id not in organisation.invoices:
-        raise Invalid("You have reached the limit of invoices you can approve")
+    stored = organisation.invoices.get(document.id)
+    behaviour = organisation.behaviour
+    is_approval = document.type == "ACCREC" and (stored is None or stored.status in _OPEN)
+    if behaviour.approvals_left is not None and is_approval:
+        if behaviour.approvals_left <= 0:
+            raise Invalid("You have reached the limit of invoices you can approve")
+        behaviour.approvals_left -= 1
 
 
 def _commit(call: Call, document: Document) -> None:
@@ -237,8 +241,6 @@ def _commit(call: Call, document: Document) -> None:
     call.touch(document)
     if document.status not in _POSTED:
         return
-    if is_new and document.type == "ACCREC" and organisation.behaviour.approvals_left is not None:
-        organisation.behaviour.approvals_left -= 1
     if document.is_sale:
         document.contact.is_customer = True
     else:
