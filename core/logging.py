@@ -83,7 +83,7 @@ def configure_logging(
         runtime: the clock of the time stamps.
         tracebacks: also print whole tracebacks, messages included. For development; production never asks for it.
     """
-    out = stream or sys.stderr
+    out: Any = stream or _StandardError()
     clock = runtime or SystemRuntime()
     renderer = structlog.processors.JSONRenderer(sort_keys=False)
 
@@ -107,6 +107,18 @@ def configure_logging(
         cache_logger_on_first_use=False,
     )
     _tame_others(_Foreign(stamp, renderer, out))
+
+
+class _StandardError:
+    """Standard error as it is at the moment of writing: whoever replaced and closed it must not silence the log."""
+
+    def write(self, text: str) -> int:
+        """Pass ``text`` on."""
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Pass the wish on."""
+        sys.stderr.flush()
 
 
 def describe_exception(exc: BaseException) -> dict[str, Any]:
