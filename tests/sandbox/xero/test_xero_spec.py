@@ -13,7 +13,7 @@ from tests.xero_openapi import FORGOTTEN, query_problems, request_problems, resp
 from web.sandbox.xero.endpoints import ENDPOINTS
 from web.sandbox.xero.fields import KEYS, TWINS, VALUES, Key
 from web.sandbox.xero.records import CLASSES
-from web.sandbox.xero.render import ACTIONS
+from web.sandbox.xero.render_lists import ACTIONS
 from web.sandbox.xero.seed import COUNTRIES, CURRENCY_NAMES
 
 FACTS = Path(__file__).resolve().parents[4] / "shared" / "facts" / "xero.md"

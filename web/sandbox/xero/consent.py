@@ -12,9 +12,7 @@ from web.sandbox.html import page
 from web.sandbox.routes import ControlError
 from web.sandbox.xero.errors import JSON_HEADERS, expired_detail, not_found, problem
 from web.sandbox.xero.oauth import (
-    BROAD_SCOPES,
     CODE_LIFE,
-    SCOPES,
     Access,
     Code,
     Connection,
@@ -23,6 +21,7 @@ from web.sandbox.xero.oauth import (
     User,
     basic_credentials,
 )
+from web.sandbox.xero.scopes import BROAD_SCOPES, SCOPES
 from web.sandbox.xero.seed import COUNTRIES, CURRENCY_NAMES
 from web.sandbox.xero.world import World
 

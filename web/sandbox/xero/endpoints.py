@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from web.sandbox.xero import bank, contacts, journals, lists, render, sales, settling
+from web.sandbox.xero import bank, contacts, journals, lists, render, render_lists, sales, settling
 from web.sandbox.xero.call import Call
 from web.sandbox.xero.organisation import Organisation
 from web.sandbox.xero.records import Json
@@ -89,7 +89,7 @@ _ENDPOINTS = (
         "Account",
         SETTINGS,
         lambda books: books.accounts,
-        render.account,
+        render_lists.account,
         lists.write_account,
         has_status_text=False,
         list_query=_names("where order"),
@@ -102,7 +102,7 @@ _ENDPOINTS = (
         "TaxRate",
         SETTINGS,
         lambda books: books.tax_rates,
-        render.tax_rate,
+        render_lists.tax_rate,
         list_query=_names("where order"),
         has_history=False,
     ),
@@ -128,7 +128,7 @@ _ENDPOINTS = (
         "Item",
         ("accounting.invoices", "accounting.settings", "accounting.transactions"),
         lambda books: books.items,
-        render.item,
+        render_lists.item,
         lists.write_item,
         list_query=_names("where order unitdp"),
         put_query=_names("summarizeErrors unitdp"),

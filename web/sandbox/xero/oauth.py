@@ -18,39 +18,6 @@ ACCESS_LIFE = timedelta(minutes=30)
 REFRESH_LIFE = timedelta(days=60)
 GRACE = timedelta(minutes=30)
 
-_GRANULAR = (
-    "accounting.invoices",
-    "accounting.payments",
-    "accounting.banktransactions",
-    "accounting.manualjournals",
-    "accounting.contacts",
-    "accounting.settings",
-    "accounting.attachments",
-)
-_REPORTS = (
-    "aged",
-    "balancesheet",
-    "banksummary",
-    "budgetsummary",
-    "executivesummary",
-    "profitandloss",
-    "trialbalance",
-    "taxreports",
-)
-SCOPES = frozenset(
-    [
-        "openid",
-        "profile",
-        "email",
-        "offline_access",
-        "accounting.journals.read",
-        *_GRANULAR,
-        *(f"{scope}.read" for scope in _GRANULAR),
-        *(f"accounting.reports.{report}.read" for report in _REPORTS),
-    ]
-)
-BROAD_SCOPES = frozenset(["accounting.transactions", "accounting.transactions.read", "accounting.reports.read"])
-
 
 class TokenRefused(Exception):  # noqa: N818 - reads as what happened
     """An OAuth error answer: its code and nothing more."""

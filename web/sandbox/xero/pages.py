@@ -61,7 +61,8 @@ class Grid:
     """A table ready to be drawn."""
 
     heads: list[Head]
-    rows: list[list[Text]]
+    rows: list[list[list[Text]]]
+    """Cells are lists: the macro draws several words, joined by commas."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ Row = list[str | Text]
 def grid(heads: str, rows: list[Row]) -> Grid:
     """``heads`` is one line, columns parted by commas; a ``#`` at the end means numbers."""
     columns = [Head(name.strip().rstrip("#"), name.endswith("#")) for name in heads.split(",")]
-    return Grid(columns, [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows])
+    return Grid(columns, [[[cell if isinstance(cell, Text) else Text(cell)] for cell in row] for row in rows])
 
 
 def page_routes(world: World) -> list[HTTPRouteHandler]:
@@ -203,10 +204,13 @@ def _sheet(books: Organisation, record: Record) -> Response[str]:
 
 
 def _facts(books: Organisation, record: Any) -> list[Row]:
-    facts: list[tuple[str, str]] = [("Date", record.day.isoformat()), ("Text", _words(record))]
-    if isinstance(record, Document):
+    facts: list[tuple[str, str]] = [("Date", record.day.isoformat())]
+    if not isinstance(record, (Document, BankTransaction)):
+        facts.append(("Text", _words(record)))
+    if isinstance(record, (Document, BankTransaction)):
         facts += [("Contact", record.contact.name), ("Reference", record.reference), ("Currency", record.currency)]
         facts += [("Subtotal", f"{money(record.subtotal):,}"), ("Tax", f"{money(record.tax):,}")]
+    if isinstance(record, Document):
         facts.append(("Due", f"{money(record.open):,}"))
     if isinstance(record, (Payment, BankTransaction)):
         facts.append(("Account", _account_name(books, record.account.id)))

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from web.sandbox.xero import render, report
+from web.sandbox.xero import render, render_lists, report
 from web.sandbox.xero.amounts import decode, ms_time, read_day, time_text
 from web.sandbox.xero.call import Call
 from web.sandbox.xero.endpoints import ENDPOINTS, SETTINGS, TRIAL_BALANCE, Endpoint
@@ -47,7 +47,7 @@ def perform(call: Call, asked: Asked) -> tuple[int, Json | None]:
         case ("GET", [name]) if name in _SETTINGS_PATHS:
             return 200, _settings(call, name, asked)
         case ("GET", ["Organisation", "Actions"]):
-            return 200, {"Actions": render.actions(call)}
+            return 200, {"Actions": render_lists.actions(call)}
         case ("PUT", ["Currencies"]):
             return 200, _add_currency(call, asked)
         case ("GET", ["Reports", "TrialBalance"]):
@@ -96,10 +96,10 @@ def _settings(call: Call, name: str, asked: Asked) -> Json:
     match name:
         case "Organisation":
             _check_query(asked, frozenset())
-            return {"Organisations": [render.organisation(call)]}
+            return {"Organisations": [render_lists.organisation(call)]}
         case "Currencies":
             _check_query(asked, frozenset())
-            return {"Currencies": [render.currency(code) for code in call.organisation.currencies]}
+            return {"Currencies": [render_lists.currency(code) for code in call.organisation.currencies]}
         case _:
             _check_query(asked, frozenset(["includeArchived"]))
             return {"TrackingCategories": call.organisation.tracking}
@@ -111,7 +111,7 @@ def _add_currency(call: Call, asked: Asked) -> Json:
         raise Stopped(summary([{"Code": code, "ValidationErrors": validation_errors(["Currency code is not valid."])}]))
     if code not in call.organisation.currencies:
         call.organisation.currencies.append(code)
-    return {"Currencies": [render.currency(code)]}
+    return {"Currencies": [render_lists.currency(code)]}
 
 
 def _history(call: Call, endpoint: Endpoint, asked: Asked, name: str) -> list[Json]:
