@@ -131,7 +131,7 @@ async def test_wrong_is_wrong_whatever_is_wrong(any_wiring: Wiring) -> None:
 
 
 async def test_known_and_unknown_addresses_take_the_same_time(wiring: Wiring) -> None:
-    """Both cost the same work: medians of CPU time, which other processes cannot disturb, within a fifth of each other."""
+    """Both cost the same work: medians of CPU time, which other processes cannot disturb, within a fifth."""
     person = await make_person(wiring)
     taken: dict[bool, list[float]] = {True: [], False: []}
     for number in range(80):
