@@ -39,7 +39,7 @@ from core.sync.acts import retry_payment
 from core.sync.lane_work import BooksLane, load_lane
 from core.sync.operations import perform
 from core.sync.worker import Worker
-from core.wiring import open_wiring
+from core.wiring import Wiring, open_wiring
 from tests.core.sync.conftest import PORTRAIT, Studio, sale
 from tests.factories import make_connection, make_person
 from tests.runtime import VirtualRuntime
@@ -82,13 +82,10 @@ class Desk(Studio):
         assert await self.control.requestid_violations(self.realm) == []
 
 
-@pytest.fixture
-async def desk(settings: Settings, runtime: VirtualRuntime, migrated_file) -> AsyncIterator[Desk]:
-    sandbox = create_sandbox(SandboxSettings(base_url=BASE), runtime)
-    transport = httpx.ASGITransport(app=sandbox.app)
-    shutil.copyfile(migrated_file, settings.database_url.removeprefix("sqlite:///"))
+def desk_settings(settings: Settings) -> Settings:
+    """Point ``settings`` at the sandbox of this process."""
     known = SandboxSettings()
-    settings = msgspec.structs.replace(
+    return msgspec.structs.replace(
         settings,
         stripe_api_base=BASE,
         quickbooks_api_base=BASE,
@@ -96,51 +93,64 @@ async def desk(settings: Settings, runtime: VirtualRuntime, migrated_file) -> As
         quickbooks_client_id=known.intuit_client_id,
         quickbooks_client_secret=known.intuit_client_secret,
     )
-    async with open_wiring(settings, runtime=runtime, transport=transport) as wiring:
-        http = httpx.AsyncClient(transport=transport)
-        control = QuickBooksControl(BASE, http)
-        realm = (await control.create_company("Anna Berg Photography")).realm_id
-        tokens = await control.connect(realm)
-        person = await make_person(wiring, tenant={"posting_starts_at": datetime(2026, 1, 1, tzinfo=UTC)})
-        stripe = await make_connection(wiring, person.tenant_id, "stripe", mode=ConnectionMode.RESTRICTED_KEY)
-        books = await make_connection(wiring, person.tenant_id, external_id=realm)
-        async with wiring.db.tenant(person.tenant_id, write=True) as session:
-            row = await session.get_one(Connection, books.id)
-            row.access_token = seal(wiring.keys, row, "access_token", tokens.access_token)
-            row.refresh_token = seal(wiring.keys, row, "refresh_token", tokens.refresh_token)
-            row.access_expires_at = runtime.now() + timedelta(seconds=tokens.expires_in)
-        provider = open_books(wiring, books, tokens.access_token)
-        await provider.create_account("Stripe clearing", AccountType.BANK, key="clearing")
-        accounts = {}
-        async with wiring.db.tenant(person.tenant_id, write=True) as session:
-            for account in await provider.list_accounts():
-                accounts[account.name] = account.external_id
-                session.add(
-                    BooksAccount(
-                        connection_id=books.id,
-                        external_id=account.external_id,
-                        name=account.name,
-                        number=account.number,
-                        type=account.type.value,
-                        currency=account.currency,
-                        is_active=account.active,
-                        read_at=runtime.now(),
-                    )
-                )
+
+
+async def open_desk(wiring: Wiring, sandbox: Sandbox, control: QuickBooksControl, name: str = "Anna Berg") -> Desk:
+    """Open a tenant whose books are a new company of the sandbox, mapped and started."""
+    realm = (await control.create_company(name)).realm_id
+    tokens = await control.connect(realm)
+    person = await make_person(wiring, tenant={"posting_starts_at": datetime(2026, 1, 1, tzinfo=UTC)})
+    stripe = await make_connection(wiring, person.tenant_id, "stripe", mode=ConnectionMode.RESTRICTED_KEY)
+    books = await make_connection(wiring, person.tenant_id, external_id=realm)
+    now = wiring.runtime.now()
+    async with wiring.db.tenant(person.tenant_id, write=True) as session:
+        row = await session.get_one(Connection, books.id)
+        row.access_token = seal(wiring.keys, row, "access_token", tokens.access_token)
+        row.refresh_token = seal(wiring.keys, row, "refresh_token", tokens.refresh_token)
+        row.access_expires_at = now + timedelta(seconds=tokens.expires_in)
+    provider = open_books(wiring, books, tokens.access_token)
+    await provider.create_account("Stripe clearing", AccountType.BANK, key="clearing")
+    accounts = {}
+    async with wiring.db.tenant(person.tenant_id, write=True) as session:
+        for account in await provider.list_accounts():
+            accounts[account.name] = account.external_id
             session.add(
-                RoleVersion(
+                BooksAccount(
                     connection_id=books.id,
-                    role=AccountRole.CLEARING,
-                    version=1,
-                    account_id=accounts["Stripe clearing"],
-                    created_at=runtime.now(),
-                    created_by=person.user_id,
+                    external_id=account.external_id,
+                    name=account.name,
+                    number=account.number,
+                    type=account.type.value,
+                    currency=account.currency,
+                    is_active=account.active,
+                    read_at=now,
                 )
             )
-        desk = Desk(wiring, person, stripe, books, None, Worker(wiring), accounts, sandbox, control, realm)  # type: ignore[arg-type]
-        await desk.map(PORTRAIT.key, "Session Income")
-        yield desk
-        await http.aclose()
+        session.add(
+            RoleVersion(
+                connection_id=books.id,
+                role=AccountRole.CLEARING,
+                version=1,
+                account_id=accounts["Stripe clearing"],
+                created_at=now,
+                created_by=person.user_id,
+            )
+        )
+    desk = Desk(wiring, person, stripe, books, None, Worker(wiring), accounts, sandbox, control, realm)  # type: ignore[arg-type]
+    await desk.map(PORTRAIT.key, "Session Income")
+    return desk
+
+
+@pytest.fixture
+async def desk(settings: Settings, runtime: VirtualRuntime, migrated_file) -> AsyncIterator[Desk]:
+    sandbox = create_sandbox(SandboxSettings(base_url=BASE), runtime)
+    transport = httpx.ASGITransport(app=sandbox.app)
+    shutil.copyfile(migrated_file, settings.database_url.removeprefix("sqlite:///"))
+    async with (
+        open_wiring(desk_settings(settings), runtime=runtime, transport=transport) as wiring,
+        httpx.AsyncClient(transport=transport) as http,
+    ):
+        yield await open_desk(wiring, sandbox, QuickBooksControl(BASE, http), "Anna Berg Photography")
 
 
 async def test_a_quiet_day_costs_the_calls_that_it_should(desk: Desk) -> None:
