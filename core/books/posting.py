@@ -61,6 +61,11 @@ class BookAccount:
     is_active: bool
     number: str | None = None
 
+    @property
+    def label(self) -> str:
+        """Number and name, as the books and the mapping page show it."""
+        return f"{self.number or ''} {self.name}".strip()
+
 
 @dataclass(frozen=True, slots=True)
 class BookTaxCode:
@@ -121,7 +126,7 @@ def plan_sale(facts: SaleFacts, rules: MappingRules, books: BooksProfile, *, ref
         currency=books.home_currency,
         amount_minor=amount,
         clearing_account_id=clearing.external_id,
-        clearing_account_name=clearing.name,
+        clearing_account_name=clearing.label,
         memo=memo,
         why=Why(
             stripe_field="charge.amount" if amount == facts.amount_minor else "balance_transaction.amount",
@@ -214,7 +219,7 @@ def _sale_line(line: FactLine, rules: MappingRules, books: BooksProfile) -> Sale
         amount_minor=net,
         tax_minor=tax,
         income_account_id=account.external_id,
-        income_account_name=account.name,
+        income_account_name=account.label,
         tax_code_id=code.external_id if code else None,
         tax_code_name=code.name if code else None,
         tax_rate_ppm=code.rate_ppm if code else None,

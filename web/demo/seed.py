@@ -1,7 +1,7 @@
 """Filling the demo: a business at Stripe with a month of history, its books, and a workspace that joins the two."""
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
@@ -71,12 +71,12 @@ class Demo:
             product = await self._stripe.create_product(self._account, service.name, unit_amount=service.price)
             self._products[service.name] = product["product"]
         now = self._wiring.runtime.now()
-        await self._pay(_UNMAPPED, cast.CLIENTS[2], created=int((now - timedelta(days=1)).timestamp()), webhooks=False)
+        await self._pay(_UNMAPPED, cast.CLIENTS[2], created=_moment(now, 1, minute=552), webhooks=False)
         for day in range(HISTORY_DAYS, 0, -1):
             for _ in range(self._dice.choice(_PAYMENTS_A_DAY)):
-                at = now - timedelta(days=day, minutes=self._dice.randrange(600))
+                at = _moment(now, day, minute=self._dice.randrange(600))
                 service = self._dice.choices(cast.SERVICES, weights=(3, 3, 3, 3, 4, 5, 2, 2, 3, 1))[0]
-                await self._pay(service, self._dice.choice(cast.CLIENTS), created=int(at.timestamp()), webhooks=False)
+                await self._pay(service, self._dice.choice(cast.CLIENTS), created=at, webhooks=False)
 
     async def _pay(self, service: cast.Service, client: str, **options: Any) -> None:
         if client not in self._clients:
@@ -182,6 +182,12 @@ class Demo:
             local = (now - timedelta(days=HISTORY_DAYS + 1)).astimezone(ZoneInfo(tenant.time_zone))
             tenant.posting_starts_at = local.replace(hour=0, minute=0, second=0, microsecond=0)
             await enqueue_waiting_sales(session, person.tenant_id, connection_id, now)
+
+
+def _moment(now: datetime, days_ago: int, *, minute: int) -> int:
+    """Return a moment of the studio's working day, which begins at nine, as Stripe writes it."""
+    midnight = now.astimezone(ZoneInfo(cast.TIME_ZONE)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return int((midnight - timedelta(days=days_ago) + timedelta(hours=9, minutes=minute)).timestamp())
 
 
 def _tokens(granted: dict[str, Any]) -> TokenSet:
