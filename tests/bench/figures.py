@@ -42,9 +42,9 @@ def at_most(goal: str, what: str, ours: str, beside: str, ratio: float, limit: f
     return Figure(goal, what, ours, beside, ratio, f"<= {limit:g}", ratio <= limit)
 
 
-def note(what: str, ours: str, beside: str = "") -> Figure:
+def note(what: str, ours: str, beside: str = "", ratio: float | None = None) -> Figure:
     """A figure without a goal."""
-    return Figure("", what, ours, beside, None, "", None)
+    return Figure("", what, ours, beside, ratio, "", None)
 
 
 def median(values: Sequence[float]) -> float:

@@ -20,6 +20,7 @@ from tests.postgres import Cluster, running_cluster
 
 _WARM, _COUNT = 1_000, 4_000
 _FLOOR_COUNT = 2_000
+_GROUP = 16
 
 
 class LostEventError(AssertionError):
@@ -32,14 +33,15 @@ def on_sqlite(folder: Path) -> list[Figure]:
     empty, path = folder / "empty.db", folder / "intake.db"
     upgrade(f"sqlite:///{empty}")
     shutil.copyfile(empty, path)
-    floor, rates, answers = [], [], []
+    floor, grouped, rates, answers = [], [], [], []
     with running_app(f"sqlite:///{path}", folder / "intake.log") as app:
         with _reader(path):
             before = floors.wal_commits(path) if path.with_name("intake.db-wal").exists() else 0
             results = [load.send(_job([app], templates, "warm", _WARM), folder)]
             commits = floors.wal_commits(path) - before
         for run in range(RUNS):
-            floor.append(_sqlite_floor(empty, folder / f"floor{run}.db", templates))
+            floor.append(_sqlite_floor(empty, folder / "floor.db", templates, 1))
+            grouped.append(_sqlite_floor(empty, folder / "floor.db", templates, _GROUP))
             results.append(load.send(_job([app], templates, f"run{run}", _COUNT), folder))
             rates.append(_COUNT / results[-1].elapsed_s)
             answers += results[-1].latencies_s
@@ -53,6 +55,10 @@ def on_sqlite(folder: Path) -> list[Figure]:
     ratio = median(rates) / median(floor)
     return [
         at_least("G1", "intake, SQLite, 32 connections", _rate(rates), f"{_rate(floor)} raw commits", ratio, 0.7),
+        # Where the disk is slow or busy, shared commits beat lone ones and G1 flatters; this line does not.
+        note(
+            f"  against {_GROUP} rows in each raw commit", _rate(rates), _rate(grouped), median(rates) / median(grouped)
+        ),
         note("  its answers, p50 and p99", _spread(answers), f"{cpu * 1e6:.0f} us of CPU each"),
         note("  events in one commit, mean", f"{_WARM / max(1, commits):.1f}"),
         _steady(steady),
@@ -111,9 +117,12 @@ def _job(apps: list[Running], templates: list[str], run: str, count: int, per_se
     return load.Job(ports=ports, templates=templates, run=run, count=count, per_second=per_second)
 
 
-def _sqlite_floor(empty: Path, path: Path, templates: list[str]) -> float:
+def _sqlite_floor(empty: Path, path: Path, templates: list[str], group: int) -> float:
+    for left in path.parent.glob(f"{path.name}-*"):
+        left.unlink()
     shutil.copyfile(empty, path)
-    return floors.sqlite_commits(path, floors.event_rows(list(bodies(templates, "floor", _FLOOR_COUNT))))
+    rows = floors.event_rows(list(bodies(templates, "floor", _FLOOR_COUNT)))
+    return floors.sqlite_commits(path, rows, group=group)
 
 
 @contextmanager
@@ -165,7 +174,8 @@ def _tally(results: list[load.Result]) -> str:
 
 
 def _rate(rates: list[float]) -> str:
-    return f"{median(rates):.0f}/s"
+    # With its range: where the floor itself wanders, the ratio says little.
+    return f"{median(rates):.0f}/s ({min(rates):.0f} to {max(rates):.0f})"
 
 
 def _spread(latencies: list[float]) -> str:
