@@ -172,7 +172,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
     @property
     def authorize_urls(self) -> tuple[str, ...]:
         """Consent pages that a form of ours may redirect to (C4 ``form-action``)."""
-        return (self.stripe_authorize_url, self.quickbooks_authorize_url, self.xero_authorize_url)
+        always = (self.stripe_authorize_url, self.quickbooks_authorize_url)
+        return (*always, self.xero_authorize_url) if self.xero_client_id else always
 
 
 CALLED = (

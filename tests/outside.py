@@ -1,4 +1,4 @@
-"""Stripe and Intuit on this machine, and a person who consents on their pages."""
+"""Stripe, Intuit and Xero on this machine, and a person who consents on their pages."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,6 +19,13 @@ SANDBOX = SandboxSettings(base_url=BASE, seed=7, stripe_rate_limit=None)
 
 def sandbox_settings(settings: Settings, **changes: Any) -> Settings:
     """Point every provider address of ``settings`` at the sandbox."""
+    known = {
+        "xero_client_id": SANDBOX.xero_client_id,
+        "xero_client_secret": SANDBOX.xero_client_secret,
+        "xero_api_base": BASE,
+        "xero_authorize_url": f"{BASE}/identity/connect/authorize",
+        "xero_token_url": f"{BASE}/connect/token",
+    }
     return msgspec.structs.replace(
         settings,
         stripe_client_id=SANDBOX.stripe_client_id,
@@ -32,7 +39,7 @@ def sandbox_settings(settings: Settings, **changes: Any) -> Settings:
         quickbooks_authorize_url=f"{BASE}/connect/oauth2",
         quickbooks_token_url=f"{BASE}/oauth2/v1/tokens/bearer",
         quickbooks_revoke_url=f"{BASE}/v2/oauth2/tokens/revoke",
-        **changes,
+        **(known | changes),
     )
 
 
@@ -57,6 +64,11 @@ class Outside:
         made = await self.control("POST", "/_control/quickbooks/companies", name=name, country=country)
         return str(made["realm_id"])
 
+    async def organisation(self, name: str = "Anna Berg Photography Ltd", country: str = "GB") -> str:
+        """Open an organisation of Xero; return its id."""
+        made = await self.control("POST", "/_control/xero/organisations", name=name, country=country)
+        return str(made["tenant_id"])
+
     async def control(self, method: str, path: str, /, **body: Any) -> Any:
         async with httpx.AsyncClient(transport=self.transport, base_url=BASE) as http:
             answer = await http.request(method, path, json=body)
@@ -67,14 +79,20 @@ class Outside:
         """Requests that providers saw whose path contains ``path``."""
         return [entry for entry in await self.control("GET", "/_control/log") if path in entry["path"]]
 
-    async def consent(self, url: str, choice: str, *, allow: bool = True) -> dict[str, str]:
-        """Open the consent page, choose an account or company, decide; return the query of the callback."""
+    async def consent(self, url: str, *choices: str, allow: bool = True, user: str = "") -> dict[str, str]:
+        """Open the consent page, choose an account or company, decide; return the query of the callback.
+
+        Only Xero lets a person choose several, and only there does ``user`` matter: tokens are a person's.
+        """
         asked = dict(parse_qsl(urlsplit(url).query))
-        is_intuit = "connect/oauth2" in url
+        choice = choices[0] if choices else ""
         async with httpx.AsyncClient(transport=self.transport, base_url=BASE) as http:
             page = await http.get(url)
             assert page.status_code == 200, page.text
-            if is_intuit:
+            if "identity/connect" in url:
+                decided = {**asked, "tenant": list(choices), "decision": "allow" if allow else "deny", "user": user}
+                answer = await http.post("/identity/connect/authorize", data=decided)
+            elif "connect/oauth2" in url:
                 form = {**asked, "realm": choice, "decision": "connect" if allow else "cancel"}
                 answer = await http.post("/connect/oauth2", data=form)
             else:

@@ -8,6 +8,7 @@ from core.accounting.mock import connect as mock
 from core.accounting.port import AccountingProvider, Company
 from core.accounting.quickbooks import connect as quickbooks
 from core.accounting.settings import ProviderSettings
+from core.accounting.xero import connect as xero
 from core.errors import NotFoundError
 from core.oauth import OAuthFlow
 from core.outgoing import Outgoing
@@ -46,6 +47,7 @@ _PROVIDERS = {
     provider.kind: provider
     for provider in (
         Provider("quickbooks", "QuickBooks", True, quickbooks.open_books, quickbooks.oauth_flow),
+        Provider("xero", "Xero", True, xero.open_books, xero.oauth_flow),
         Provider("mock", "Practice books", False, mock.open_books, mock.oauth_flow),
     )
 }

@@ -13,6 +13,8 @@ class Bench(Protocol):
     income_account: str
     clearing_account: str
     currency: str
+    tax_codes: Mapping[str, int | None]
+    """Codes that may stand on a sale in these books, with their rates; British books may have more."""
 
     def line_tax(self, *, taxed: bool) -> dict[str, Any]:
         """Return the tax fields of a sale line as the mapping of these books would fill them."""

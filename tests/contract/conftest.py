@@ -10,9 +10,11 @@ from core.accounting import registry
 from tests.contract.bench import Bench
 from tests.contract.mock_bench import mock_bench
 from tests.contract.quickbooks_bench import QuickBooksBench, quickbooks_bench
+from tests.contract.xero_bench import XeroBench, xero_bench
 
 BENCHES: dict[str, Callable[[Path, str], AbstractAsyncContextManager[Bench]]] = {
     "quickbooks": quickbooks_bench,
+    "xero": xero_bench,
     "mock": mock_bench,
 }
 KINDS = [provider.kind for provider in registry.every()]
@@ -39,4 +41,16 @@ async def quickbooks(tmp_path: Path) -> AsyncIterator[QuickBooksBench]:
 @pytest.fixture
 async def british_quickbooks(tmp_path: Path) -> AsyncIterator[QuickBooksBench]:
     async with quickbooks_bench(tmp_path, "GB") as bench:
+        yield bench
+
+
+@pytest.fixture
+async def xero(tmp_path: Path) -> AsyncIterator[XeroBench]:
+    async with xero_bench(tmp_path, "US") as bench:
+        yield bench
+
+
+@pytest.fixture
+async def british_xero(tmp_path: Path) -> AsyncIterator[XeroBench]:
+    async with xero_bench(tmp_path, "GB") as bench:
         yield bench

@@ -11,6 +11,10 @@ from core.accounting.port import AccountingProvider, AccountType, Company, Prepa
 from core.accounting.settings import ProviderSettings
 from core.outgoing import Outgoing
 
+RATES: dict[str, Mapping[str, int | None]] = {
+    "US": {"Taxable": None, "Non-taxable": 0},
+    "GB": {"20.0% S": 200_000, "0.0% Z": 0, "Exempt": 0},
+}
 HOME = {"US": "USD", "GB": "GBP", "JP": "JPY"}
 
 
@@ -20,6 +24,7 @@ class MockBench:
         self._company = Company("practice", "Practice", country, HOME[country], {})
         self.books = MockBooks(self._settings.data_path, self._company)
         self.currency = HOME[country]
+        self.tax_codes = RATES.get(country, {})
         self.income_account = self.books.account_named("Session income")
         self.clearing_account = self.books.add_account("Stripe clearing", AccountType.BANK)
         self.provider = self._opened(self._company)

@@ -34,6 +34,10 @@ SETTINGS = ProviderSettings(
     token_url=f"{BASE}/oauth2/v1/tokens/bearer",
     revoke_url=f"{BASE}/v2/oauth2/tokens/revoke",
 )
+RATES: dict[str, Mapping[str, int | None]] = {
+    "US": {"Taxable": None, "Non-taxable": 0},
+    "GB": {"20.0% S": 200_000, "0.0% Z": 0, "Exempt": 0},
+}
 ROLES = {
     "clearing": ("Stripe clearing",),
     "income": ("Session Income",),
@@ -76,6 +80,7 @@ class QuickBooksBench:
         self.realm = realm
         self.root = f"/quickbooks/companies/{realm}"
         self.currency = ""
+        self.tax_codes: Mapping[str, int | None] = {}
         self.income_account = self.clearing_account = ""
         self.provider: AccountingProvider
         self._token = ""
@@ -178,6 +183,7 @@ async def quickbooks_bench(_: Path, country: str) -> AsyncIterator[QuickBooksBen
     async with httpx.AsyncClient(transport=transport, base_url=f"{BASE}/_control") as owner:
         created = await owner.post("/quickbooks/companies", json={"name": "Lima Studio", "country": country})
         bench = QuickBooksBench(transport, created.json()["realm_id"])
+        bench.tax_codes = RATES.get(country, {})
         await bench.start()
         yield bench
         violations = await bench.ask("GET", f"{bench.root}/requestids/violations")

@@ -245,7 +245,7 @@ async def test_an_archived_clearing_account_stops_the_payment(us_books: Bench) -
     write = books.provider.prepare(receipt(books), key="key-payment", ids=ids)
     refused = await refusal(books, write)
     assert refused.reason is Reason.ACCOUNT_INACTIVE
-    assert "Stripe clearing" in str(refused.detail["account"])
+    assert "stripe clearing" in str(refused.detail["account"]).casefold()
 
 
 async def test_an_invoice_is_not_paid_twice(us_books: Bench) -> None:
@@ -287,11 +287,13 @@ async def test_the_chart_shows_archived_accounts_as_such(us_books: Bench) -> Non
 
 async def test_tax_codes_have_rates_in_parts_per_million(gb_books: Bench) -> None:
     codes = {code.name: code.rate_ppm for code in await gb_books.provider.list_tax_codes()}
-    assert (codes["20.0% S"], codes["0.0% Z"], codes["Exempt"]) == (200_000, 0, 0)
+    assert gb_books.tax_codes.items() <= codes.items()
+    assert {200_000, 0} <= set(codes.values())
 
 
-async def test_in_the_states_a_sale_is_taxable_or_not(us_books: Bench) -> None:
-    assert [code.name for code in await us_books.provider.list_tax_codes()] == ["Taxable", "Non-taxable"]
+async def test_in_the_states_there_are_these_and_no_others(us_books: Bench) -> None:
+    codes = {code.name: code.rate_ppm for code in await us_books.provider.list_tax_codes()}
+    assert codes == us_books.tax_codes
 
 
 async def test_an_account_is_made_once(us_books: Bench) -> None:

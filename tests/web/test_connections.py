@@ -175,7 +175,7 @@ async def test_members_see_the_page_and_change_nothing(page: Browser, outside: O
     assert (await page.get("/connect/stripe/callback?state=x")).status_code == 403
 
 
-@pytest.mark.parametrize("kind", ["xero", "nothing", "mock", "..%2Fstripe"])
+@pytest.mark.parametrize("kind", ["sage", "nothing", "mock", "..%2Fstripe"])
 async def test_unknown_providers_do_not_exist(page: Browser, kind: str) -> None:
     for answer in (
         await page.post(f"/connections/{kind}/connect"),
@@ -262,7 +262,7 @@ async def test_pages_that_providers_open_do_nothing_for_strangers(
     row = await make_connection(wiring, owner.tenant_id)
     answer = await browser.get(f"/connect/quickbooks/disconnected?realmId={row.external_id}")
     assert answer.headers["location"] == "/sign-in?next=/connections"
-    assert (await browser.get("/connect/xero/disconnected")).status_code == 404
+    assert (await browser.get("/connect/sage/disconnected")).status_code == 404
     async with wiring.db.tenant(owner.tenant_id) as session:
         assert (await session.get_one(Connection, row.id)).status is ConnectionStatus.ACTIVE
 

@@ -174,6 +174,8 @@ def test_the_policy_names_the_consent_pages_in_use(settings: Settings) -> None:
     assert "marketplace" not in content_policy(connect)
     sandbox = msgspec.structs.replace(settings, quickbooks_authorize_url="http://localhost:8001/connect/oauth2")
     assert content_policy(sandbox).endswith("http://localhost:8001 https://marketplace.stripe.com")
+    assert "xero" not in content_policy(settings)
+    assert "https://login.xero.com" in content_policy(msgspec.structs.replace(settings, xero_client_id="client"))
     for part in ("unsafe-inline", "unsafe-eval", "*", "nonce"):
         assert part not in content_policy(settings)
 

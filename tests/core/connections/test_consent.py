@@ -289,7 +289,7 @@ async def test_members_and_outsiders_may_not_connect(outside: Outside) -> None:
 
 async def test_what_is_not_there_or_not_set_up_cannot_be_connected(outside: Outside) -> None:
     person = await owner(outside)
-    for kind in ("xero", "mock", "constructor", ""):
+    for kind in ("sage", "mock", "constructor", ""):
         with pytest.raises(NotFoundError):
             await begin_consent(outside.wiring, person, kind)
         with pytest.raises(NotFoundError):
