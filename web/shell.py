@@ -55,7 +55,12 @@ def build_shell(request: AnyRequest, *, page: str, visitor: Visitor, standing: S
         csrf_token=visitor.csrf_token,
         workspace_name=visitor.tenant_name,
         workspace_note=visitor.user_email,
-        nav=build_nav(attention=standing.attention.count, unmapped=standing.unmapped, broken=standing.broken),
+        nav=build_nav(
+            attention=standing.attention.count,
+            unmapped=standing.unmapped,
+            broken=standing.broken,
+            is_started=standing.posting_starts_at is not None,
+        ),
         health=health(standing),
         banner=banner(standing),
         toast=take_flash(request, visitor),

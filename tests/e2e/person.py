@@ -9,7 +9,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 from tests.e2e.site import Site
 
 PASSWORD = "a quiet room with north light"
-PATIENCE_MS = 15_000
+PATIENCE_MS = 30_000
 """Longest wait for something that passes through Stripe's and QuickBooks' stand-ins."""
 
 

@@ -110,11 +110,12 @@ class Studio:
     async def start_today(self) -> None:
         """Choose today as the first day; afterwards the payments page is open."""
         person, page = self.person, self.person.page
-        await person.go("/start")
+        await page.get_by_role("navigation", name="Main").get_by_role("link", name="Get started").click()
         day = page.get_by_label("First day")
         await day.fill(await day.get_attribute("max") or "")
         await person.press("Start syncing")
         await person.reads("Syncing has started")
+        await expect(page.get_by_role("link", name="Get started")).to_have_count(0)
         await expect(page.get_by_role("heading", level=1)).to_have_text("Payments")
 
     async def set_up(self, email: str) -> None:

@@ -43,6 +43,7 @@ def payments_view(
         is_filtered=query.is_filtered,
         clear_href=query.with_(show="all", service_id=None, q="").href(PATH),
         exports=_exports(query),
+        is_started=standing.posting_starts_at is not None,
     )
 
 

@@ -102,7 +102,7 @@ class PaymentsView:
     ``live_since`` is the sequence number that the rows were read at; the event stream starts behind it.
     ``q`` is the text searched for, ``keep`` the other query parameters that the search form carries along.
     ``is_filtered`` with no rows says "Nothing matches" and offers ``clear_href``.
-    ``exports``: one becomes a button, several a menu.
+    ``exports``: one becomes a button, several a menu. ``is_started``: a first day was chosen.
     """
 
     live_since: int
@@ -117,3 +117,4 @@ class PaymentsView:
     is_filtered: bool = False
     clear_href: str = "/payments"
     exports: tuple[Link, ...] = ()
+    is_started: bool = True

@@ -89,9 +89,16 @@ class Shell:
         return "fragment.html" if self.partial else "base.html"
 
 
-def build_nav(*, attention: int = 0, unmapped: int = 0, broken: int = 0) -> tuple[NavItem, ...]:
-    """Return the main navigation with its counts. A new page is one more line here."""
+def build_nav(
+    *, attention: int = 0, unmapped: int = 0, broken: int = 0, is_started: bool = True
+) -> tuple[NavItem, ...]:
+    """Return the main navigation with its counts. A new page is one more line here.
+
+    The checklist leads until posting has started: it is the way on from every step.
+    """
+    start = () if is_started else (NavItem(key="start", label="Get started", href="/start", icon="circle-check"),)
     return (
+        *start,
         NavItem(
             key="payments",
             label="Payments",
