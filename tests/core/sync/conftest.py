@@ -1,5 +1,6 @@
 """A tenant with Stripe and the practice books, mapped and started: what the engine works on."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -38,11 +39,28 @@ from core.oauth import Identity
 from core.reasons import Reason
 from core.sync.acts import retry_payment
 from core.sync.items import take_facts
+from core.sync.lanes import HEARTBEAT_S
 from core.sync.worker import Worker
 from core.wiring import Wiring, open_wiring
 from tests.factories import Person, make_connection, make_person
 from tests.postgres import Cluster
 from tests.runtime import VirtualRuntime
+
+
+class SteadyRuntime(VirtualRuntime):
+    """A clock that heartbeats do not move: in no time at all they would make hours of the shortest call."""
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds >= HEARTBEAT_S:
+            await asyncio.get_running_loop().create_future()
+        await super().sleep(seconds)
+
+
+@pytest.fixture
+def runtime() -> VirtualRuntime:
+    """The clock of every test of the engine."""
+    return SteadyRuntime()
+
 
 PORTRAIT = ServiceRef("prod_portrait", "Portrait session")
 
