@@ -1,0 +1,269 @@
+"""How a call ended and what follows from it, by the rule of :mod:`core.sync.operations`."""
+
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from core.books.documents import Customer as CustomerDocument
+from core.books.documents import DocumentKind, Invoice, Item
+from core.db.models import (
+    BooksDocument,
+    BooksLink,
+    DocumentState,
+    Operation,
+    OperationState,
+)
+from core.errors import (
+    AccessExpiredError,
+    OutcomeUnknownError,
+    ProviderError,
+    ProviderRejectedError,
+    RateLimitedError,
+    ReconnectRequiredError,
+    StopError,
+)
+from core.logging import get_logger
+from core.reasons import Reason
+from core.sync import ladder, lanes
+from core.sync.documents import step_customer_id, thaw
+from core.sync.items import difference, say_where_it_stays
+from core.sync.operations import (
+    FOUND_FIRST,
+    Move,
+    Report,
+    Step,
+    after_not_found,
+    differences,
+)
+from core.sync.plan import customer_document
+from core.sync.sale_steps import SaleSteps
+
+_MAX_NUMBER_TAKEN_SENDS = 3
+_CONCERNS_ALL = frozenset({Reason.NO_RIGHTS, Reason.SUBSCRIPTION_ENDED})
+_REST_S = 900.0
+_UNDECIDED = timedelta(seconds=5)
+
+log = get_logger("sale")
+
+
+class PauseError(Exception):
+    """Nothing more can be done for this item now; when it is due again stands on the item."""
+
+
+class SaleSettling(SaleSteps):
+    """Settles the last call of a sale."""
+
+    async def _settle(self, report: Report) -> Step | None:
+        operation = await self._operation(report)
+        if operation.state in (OperationState.CONFIRMED, OperationState.REJECTED):
+            return None
+        self._note(report.outcome, operation=operation, error=report.error, external_id=_id(report))
+        if report.error is not None:
+            return await self._settle_error(operation, report, report.error)
+        await self._calls_work_again()
+        if report.posted is None:
+            return await self._settle_not_found(operation)
+        different = differences(operation, report.posted)
+        if different:
+            operation.state, operation.was_answered = OperationState.UNCERTAIN, True
+            operation.external_id = report.posted.external_id
+            operation.settled_at = self.now
+            raise self._difference(operation, report, different)
+        operation.state = OperationState.CONFIRMED
+        operation.external_id = report.posted.external_id
+        operation.settled_at = self.now
+        self.item.tries = 0
+        await self._keep_result(operation, report)
+        return None
+
+    async def _settle_not_found(self, operation: Operation) -> Step | None:
+        if operation.state is OperationState.PLANNED:
+            return self._go(operation, Move.SEND)
+        if operation.settled_at is not None:
+            # Something else stood in its place, and a person has removed it: absence is proven. The old key would
+            # bring back the provider's first answer, about a document that is gone (F22).
+            operation.state, operation.settled_at = OperationState.REJECTED, self.now
+            await self._drop_document(operation)
+            return None
+        move = after_not_found(operation, now=self.now, limits=self.lane.limits)
+        if move is Move.SEND:
+            return self._go(operation, Move.SEND)
+        sent = operation.last_sent_at or self.now
+        self._wait(Reason.OUTCOME_UNKNOWN, sent + timedelta(seconds=self.lane.limits.settling_s))
+        raise PauseError
+
+    async def _drop_document(self, operation: Operation) -> None:
+        statement = select(BooksDocument).where(
+            BooksDocument.item_id == self.item.id,
+            BooksDocument.step == operation.step,
+            BooksDocument.plan_version == operation.plan_version,
+        )
+        row = (await self.session.execute(statement)).scalar_one_or_none()
+        if row is not None:
+            row.state = DocumentState.DROPPED
+            self.item.plan_version += 1
+            await self.session.flush()
+
+    async def _note_late(self, report: Report) -> None:
+        """The connection ended while the call was under way: write down how that ended, and call nothing more.
+
+        What surely was not begun is offered to the next books; anything else stays with these, and says so (F23).
+        """
+        operation = await self._operation(report)
+        if operation.state in (OperationState.CONFIRMED, OperationState.REJECTED):
+            return
+        error, posted = report.error, report.posted
+        self._note(report.outcome, operation=operation, error=error, external_id=_id(report))
+        if posted is not None:
+            is_ours = not differences(operation, posted)
+            operation.state = OperationState.CONFIRMED if is_ours else OperationState.UNCERTAIN
+            operation.was_answered, operation.external_id, operation.settled_at = True, posted.external_id, self.now
+            if is_ours:
+                await self._keep_result(operation, report)
+        elif isinstance(error, ProviderRejectedError) and report.step.move is Move.SEND:
+            doubtful = error.reason is Reason.NUMBER_TAKEN
+            operation.state = OperationState.UNCERTAIN if doubtful else OperationState.REJECTED
+            operation.was_answered, operation.settled_at = True, None if doubtful else self.now
+        elif isinstance(error, OutcomeUnknownError) and report.step.move is Move.SEND:
+            operation.state, operation.was_answered = OperationState.UNCERTAIN, error.answered
+        elif error is not None and report.step.move is Move.SEND:
+            _take_back(operation)
+        await self.session.flush()
+        rows = await self._rows()
+        if len(rows) == 2 and all(row.state is DocumentState.POSTED for row in rows.values()):
+            self._finish()
+            return
+        await say_where_it_stays(self.session, self.payment, self.item, now=self.now)
+
+    async def _operation(self, report: Report) -> Operation:
+        statement = select(Operation).where(
+            Operation.connection_id == self.connection_id, Operation.key == report.step.operation_key
+        )
+        return (await self.session.execute(statement)).scalar_one()
+
+    async def _keep_result(self, operation: Operation, report: Report) -> None:
+        posted = report.posted
+        if posted is None:
+            return
+        if operation.kind in FOUND_FIRST:
+            is_customer = operation.kind is DocumentKind.CUSTOMER
+            self.session.add(
+                BooksLink(
+                    tenant_id=self.item.tenant_id,
+                    connection_id=self.connection_id,
+                    step=operation.step,
+                    kind=operation.kind.value,
+                    customer_id=step_customer_id(operation.step) if is_customer else None,
+                    external_id=posted.external_id,
+                    name=operation.reference,
+                    created_at=self.now,
+                )
+            )
+        else:
+            statement = select(BooksDocument).where(
+                BooksDocument.item_id == operation.item_id,
+                BooksDocument.step == operation.step,
+                BooksDocument.plan_version == operation.plan_version,
+            )
+            row = (await self.session.execute(statement)).scalar_one()
+            row.state = DocumentState.POSTED
+            row.external_id = posted.external_id
+            row.external_number = posted.number
+            row.external_version = posted.version
+            row.posted_at = self.now
+        await self.session.flush()
+
+    async def _settle_error(self, operation: Operation, report: Report, error: ProviderError) -> Step | None:
+        sending = report.step.move is Move.SEND
+        if isinstance(error, ProviderRejectedError):
+            await self._calls_work_again()
+            return await self._settle_refusal(operation, error, sending=sending)
+        if isinstance(error, OutcomeUnknownError) and sending:
+            operation.state, operation.was_answered = OperationState.UNCERTAIN, error.answered
+            await self._call_failed(error, Reason.OUTCOME_UNKNOWN, first_delay=_UNDECIDED)
+        if sending:
+            _take_back(operation)
+        if isinstance(error, ReconnectRequiredError | AccessExpiredError):
+            await self.lane.block_connection(self.session, self.now)
+            self._block(Reason.RECONNECT_BOOKS, error)
+            raise PauseError
+        if isinstance(error, RateLimitedError):
+            until = await self.lane.pause(self.session, error.retry_after_s, Reason.RATE_LIMITED, self.now)
+            self._wait(Reason.RATE_LIMITED, until, error)
+            raise PauseError
+        await self._call_failed(error, Reason.PROVIDER_DOWN)
+        raise AssertionError("unreachable")
+
+    async def _settle_refusal(
+        self, operation: Operation, error: ProviderRejectedError, *, sending: bool
+    ) -> Step | None:
+        if error.reason is Reason.NUMBER_TAKEN and sending and operation.sends < _MAX_NUMBER_TAKEN_SENDS:
+            # Perhaps it was taken by ourselves, a moment ago or before a restore: look before believing it.
+            operation.state, operation.was_answered = OperationState.UNCERTAIN, True
+            return self._go(operation, Move.LOOK_UP)
+        # Looked up, something else stands in its place: whether ours was ever written is open, what we saw is not.
+        doubtful = operation.sends > 0 and not sending
+        operation.state = OperationState.UNCERTAIN if doubtful else OperationState.REJECTED
+        operation.was_answered = True
+        operation.settled_at = self.now
+        if error.reason is Reason.NAME_TAKEN and operation.kind in FOUND_FIRST:
+            operation.state, operation.settled_at = OperationState.REJECTED, self.now
+            document = await self._support_document(operation)
+            return self._step(await self._new_support_operation(document, revision=operation.revision + 1))
+        if error.reason in _CONCERNS_ALL:
+            # Every other entry would be refused alike: rest the connection, a retry by a person ends the rest.
+            await self.lane.pause(self.session, _REST_S, error.reason, self.now)
+        raise error
+
+    async def _support_document(self, operation: Operation) -> CustomerDocument | Item:
+        invoice_row, _ = await self._frozen_documents()
+        invoice = thaw(invoice_row.content, Invoice)
+        if operation.kind is DocumentKind.CUSTOMER:
+            return await customer_document(self.session, self.payment, invoice.currency)
+        items = self.lane.books.supporting_items(invoice)
+        return next(item for item in items if item.step == operation.step)
+
+    def _difference(self, operation: Operation, report: Report, different: dict[str, object]) -> StopError:
+        detail: dict[str, object] = {"document": operation.kind.value}
+        found, expected = different.get("total_minor"), operation.total_minor
+        if isinstance(found, int) and expected is not None:
+            detail |= difference(found, expected, operation.currency)
+        changed = report.step.move is Move.LOOK_UP or "total_minor" not in different
+        return StopError(Reason.CHANGED_IN_BOOKS if changed else Reason.TOTALS_DIFFER, detail)
+
+    async def _calls_work_again(self) -> None:
+        if self.lane.failures:
+            self.lane.failures = 0
+            await lanes.note_failures(self.session, self.lane.claim, 0)
+
+    async def _call_failed(self, error: ProviderError, reason: Reason, *, first_delay: timedelta | None = None) -> None:
+        """Plan the next try; after five failures in a row the whole connection rests and is probed once a minute."""
+        self.lane.failures += 1
+        await lanes.note_failures(self.session, self.lane.claim, self.lane.failures)
+        stated = getattr(error, "retry_after_s", None)
+        if self.lane.failures >= ladder.BREAKER_AFTER or stated:
+            until = await self.lane.pause(self.session, stated, Reason.PROVIDER_DOWN, self.now)
+        elif self.item.tries >= ladder.GIVE_UP_AFTER:
+            # A week of tries, while other calls went through: it is about this entry, and a person has to look (N8).
+            incident = self.lane.runtime.token_bytes(4).hex()
+            log.error("gave_up", item_id=str(self.item.id), code=incident, outcome=reason.value)
+            raise StopError(Reason.OUR_FAULT, {"incident": incident}) from error
+        else:
+            delay = ladder.next_delay(self.lane.runtime, self.item.tries)
+            until = self.now + (first_delay if first_delay is not None and self.item.tries == 0 else delay)
+            self.item.tries += 1
+        self._wait(reason, until, error)
+        raise PauseError
+
+
+def _take_back(operation: Operation) -> None:
+    """The provider surely did not execute this send; an earlier one of the same bytes may stay in doubt."""
+    if operation.sends <= 1:
+        operation.state, operation.sends = OperationState.PLANNED, 0
+        operation.first_sent_at = operation.last_sent_at = None
+    else:
+        operation.state, operation.was_answered = OperationState.UNCERTAIN, True
+
+
+def _id(report: Report) -> str | None:
+    return report.posted.external_id if report.posted else None

@@ -1,0 +1,93 @@
+"""How one sale stands: the words that its item and its payment show, and the history of what happened."""
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.db.models import (
+    Attempt,
+    AttemptOutcome,
+    ItemState,
+    Operation,
+    Payment,
+    PaymentState,
+    SyncItem,
+)
+from core.errors import (
+    ProviderError,
+    StopError,
+)
+from core.reasons import Reason
+from core.sync.items import mirror
+from core.sync.lane_work import BooksLane
+
+
+class SaleState:
+    """One transaction's view of one sale, and every way in which it may stand at the end."""
+
+    def __init__(self, lane: BooksLane, session: AsyncSession, item: SyncItem, payment: Payment, now: datetime) -> None:
+        self.lane = lane
+        self.session = session
+        self.item = item
+        self.payment = payment
+        self.now = now
+        self.connection_id = item.connection_id
+
+    def _wait(self, reason: Reason, until: datetime, error: ProviderError | None = None) -> None:
+        self.item.state = ItemState.PENDING
+        self.item.due_at = until
+        self._say(reason, {}, error)
+
+    def _block(self, reason: Reason, error: ProviderError | None = None) -> None:
+        self.item.state = ItemState.BLOCKED
+        self.item.due_at = None
+        self._say(reason, {}, error)
+
+    def _stop(self, stop: StopError, error: ProviderError | None = None) -> None:
+        waits = stop.reason is Reason.SETTLEMENT_PENDING
+        self.item.state = ItemState.BLOCKED if waits else ItemState.NEEDS_ATTENTION
+        self.item.due_at = None
+        if error is None:
+            self._note(AttemptOutcome.STOPPED, text=stop.reason.value)
+        self._say(stop.reason, stop.detail, error)
+        mirror(self.payment, PaymentState.WAITING if waits else PaymentState.NEEDS_ATTENTION, self.item)
+
+    def _say(self, reason: Reason, detail: dict[str, object], error: ProviderError | None) -> None:
+        self.item.reason = reason
+        self.item.reason_detail = {"books": self.lane.profile.name, **detail}
+        self.item.provider_text = error.text or None if error else None
+        self.item.provider_request_id = error.request_id if error else None
+        self.item.changed_at = self.now
+
+    def _finish(self) -> None:
+        self.item.state = ItemState.DONE
+        self.item.done = self.item.wanted
+        self.item.due_at = None
+        self.item.reason, self.item.reason_detail = None, {}
+        self.item.provider_text = self.item.provider_request_id = None
+        self.item.changed_at = self.now
+        mirror(self.payment, PaymentState.SYNCED, self.item)
+
+    def _note(
+        self,
+        outcome: AttemptOutcome,
+        *,
+        operation: Operation | None = None,
+        error: ProviderError | None = None,
+        external_id: str | None = None,
+        text: str | None = None,
+    ) -> None:
+        self.session.add(
+            Attempt(
+                tenant_id=self.item.tenant_id,
+                item_id=self.item.id,
+                operation_id=operation.id if operation else None,
+                step=operation.step if operation else None,
+                outcome=outcome,
+                at=self.now,
+                http_status=error.status if error else None,
+                request_id=error.request_id if error else None,
+                text=(error.text if error else text) or None,
+                external_id=external_id,
+            )
+        )
