@@ -94,7 +94,7 @@ WORDING: dict[Reason, Wording] = {
     Reason.BOOKS_NOT_CONNECTED: Wording(
         "No books connected yet",
         "No books are connected yet",
-        "The payment is stored. It posts by itself once you connect QuickBooks.",
+        "The payment is stored. It posts by itself once you connect your books.",
         Action.CONNECT_BOOKS,
     ),
     Reason.NOT_STARTED: Wording(

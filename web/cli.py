@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--port", type=int, help="port of the dashboard (default: PORT, or 8000)")
     demo.add_argument("--sandbox-port", type=int, help="port of the sandbox (default: the next one)")
     demo.add_argument("--quiet", action="store_true", help="no new payments by themselves")
-    sandbox = _add(commands, "sandbox", _sandbox, "start the stand-ins of Stripe and QuickBooks alone")
+    sandbox = _add(commands, "sandbox", _sandbox, "start the stand-ins of Stripe, QuickBooks and Xero alone")
     sandbox.add_argument("--host", default="127.0.0.1")
     sandbox.add_argument("--port", type=int, default=8001)
     sandbox.add_argument("--webhook-url", help="where the sandbox delivers Stripe's events")

@@ -131,6 +131,12 @@ def demo_settings(port: int, sandbox_port: int, runtime: Runtime) -> Settings:
         quickbooks_token_url=f"{inside}/oauth2/v1/tokens/bearer",
         quickbooks_revoke_url=f"{inside}/v2/oauth2/tokens/revoke",
         quickbooks_app_base=outside,
+        xero_client_id=known.xero_client_id,
+        xero_client_secret=known.xero_client_secret,
+        xero_api_base=inside,
+        xero_authorize_url=f"{outside}/identity/connect/authorize",
+        xero_token_url=f"{inside}/connect/token",
+        xero_app_base=outside,
     )
 
 

@@ -81,7 +81,7 @@ def start_view(setup: Setup, *, standing: Standing, place: Place, error: str = "
         (
             setup.books is not None,
             "Connect your books",
-            f"{setup.books} in {standing.books_name}." if setup.books else "QuickBooks receives each payment once.",
+            f"{setup.books} in {standing.books_name}." if setup.books else "They receive each payment once.",
             Link(label="Connect your books", href="/connections#books"),
         ),
         (
