@@ -218,9 +218,9 @@ WORDING: dict[Reason, Wording] = {
         Action.RECONNECT_BOOKS,
     ),
     Reason.SUBSCRIPTION_ENDED: Wording(
-        "Your {books} plan is paused",
-        "Your {books} plan is paused",
-        "{books} accepts no entries now. We keep everything. Reopen the plan there, then retry.",
+        "Your {books} plan takes no entries now",
+        "Your {books} plan takes no entries now",
+        "It is paused there, or the limit of the plan is reached. We keep everything. Change the plan there, then retry.",
         Action.RETRY,
     ),
     Reason.REFUSED: Wording(
