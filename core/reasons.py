@@ -22,7 +22,14 @@ class Reason(StrEnum):
     OUTCOME_UNKNOWN = "outcome_unknown"
     RECONNECT_BOOKS = "reconnect_books"
     RECONNECT_STRIPE = "reconnect_stripe"
+    PAYMENT_NOT_KNOWN = "payment_not_known"
+    WAITS_FOR_PAYMENT = "waits_for_payment"
+    STOPPED_BY_PERSON = "stopped_by_person"
     # needs a person
+    ROLE_NOT_CHOSEN = "role_not_chosen"
+    UNKNOWN_CATEGORY = "unknown_category"
+    LOOKS_LIKE_DUPLICATE = "looks_like_duplicate"
+    PAYOUT_DOES_NOT_TIE = "payout_does_not_tie"
     SERVICE_NOT_MAPPED = "service_not_mapped"
     CLEARING_NOT_CHOSEN = "clearing_not_chosen"
     ACCOUNT_INACTIVE = "account_inactive"
@@ -51,6 +58,8 @@ class Action(StrEnum):
     RETRY = "retry"
     CHOOSE_ACCOUNT = "choose_account"
     CHOOSE_CLEARING = "choose_clearing"
+    CHOOSE_ROLE = "choose_role"
+    CHOOSE_CATEGORY = "choose_category"
     RECONNECT_BOOKS = "reconnect_books"
     RECONNECT_STRIPE = "reconnect_stripe"
     CONNECT_BOOKS = "connect_books"
@@ -84,6 +93,9 @@ class _Lenient(dict[str, str]):
         "books": "your books",
         "client": "this client",
         "account": "that account",
+        "role_name": "this",
+        "category": "something else",
+        "document": "A document",
     }
 
     def __missing__(self, key: str) -> str:
@@ -138,6 +150,48 @@ WORDING: dict[Reason, Wording] = {
         "Stripe is disconnected",
         "We cannot see new payments. Nothing in your books changed.",
         Action.RECONNECT_STRIPE,
+    ),
+    Reason.PAYMENT_NOT_KNOWN: Wording(
+        "Waiting for its payment",
+        "Its payment has not arrived from Stripe yet",
+        "This belongs to a payment that we are still reading from Stripe. It is booked as soon as that is known.",
+        Action.NONE,
+    ),
+    Reason.WAITS_FOR_PAYMENT: Wording(
+        "Waiting until its payment can be booked",
+        "Its payment is not in {books} yet",
+        "This belongs to a payment that waits itself. It is booked right after that one.",
+        Action.NONE,
+    ),
+    Reason.STOPPED_BY_PERSON: Wording(
+        "Posting is stopped",
+        "You stopped posting to {books}",
+        "Everything is kept and nothing is lost. Resume, and it goes on where it stopped.",
+        Action.NONE,
+    ),
+    Reason.ROLE_NOT_CHOSEN: Wording(
+        "No account chosen for this",
+        "Which account is for {role_name}?",
+        "This cannot be booked before an account is chosen. Nothing was posted for it. Choose one, or let us create it.",
+        Action.CHOOSE_ROLE,
+    ),
+    Reason.UNKNOWN_CATEGORY: Wording(
+        "Stripe calls this “{category}”",
+        "We do not know where “{category}” belongs",
+        "Stripe moved {amount} for a reason that we do not book by ourselves. Choose its account once; the clearing account is off by this amount until then.",
+        Action.CHOOSE_CATEGORY,
+    ),
+    Reason.LOOKS_LIKE_DUPLICATE: Wording(
+        "May already be in {books}",
+        "This may already be in your books",
+        "{document} in {books} has the same client, day and amount, and was made by someone else. Nothing was posted. Retry to post it all the same, or leave it out.",
+        Action.RETRY,
+    ),
+    Reason.PAYOUT_DOES_NOT_TIE: Wording(
+        "The payout does not add up",
+        "This payout does not add up",
+        "Its balance transactions come to {found}, the payout is {expected}. The transfer is booked; what is missing is not made up.",
+        Action.RETRY,
     ),
     Reason.SERVICE_NOT_MAPPED: Wording(
         "No income account for this service",

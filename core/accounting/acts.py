@@ -62,7 +62,7 @@ async def create_invoice(
 ) -> AccountingInvoice:
     """Create the items that the invoice needs, then the invoice. The caller compares the total that comes back."""
     ids = {invoice.customer_step: customer_id}
-    for item in provider.supporting_items(invoice):
+    for item in provider.supporting(invoice):
         posted = await ensure(provider, item, within=within, source_id=item.service_id, ids={})
         ids[item.step] = posted.external_id
     posted = await ensure(provider, invoice, within=within, source_id=invoice.reference, ids=ids)

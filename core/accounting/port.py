@@ -14,11 +14,13 @@ An adapter raises only the classes of :mod:`core.errors`:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
-from core.books.documents import Customer, Document, DocumentKind, Invoice, Item, Payment
+from core.books.documents import Customer, Document, DocumentKind, Invoice, Item, MoneyDocument, Payee, Payment
+from core.errors import ProviderError
 
 
 class AccountType(StrEnum):
@@ -121,6 +123,39 @@ class Posted:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """A document of ours as it stands when it is read back, for the proof.
+
+    Attributes:
+        stands: False when it was voided or deleted, or when the books know no such id.
+        total_minor: its total now; 0 for a voided one; None where the books did not say.
+        changed_at: when it was last changed there, as far as the books tell.
+    """
+
+    external_id: str
+    number: str | None
+    stands: bool
+    total_minor: int | None
+    currency: str | None
+    date: date | None
+    changed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSale:
+    """A sale in the books, made by anybody, to compare with ours. ``note``: its reference and memo."""
+
+    kind: DocumentKind
+    external_id: str
+    number: str | None
+    date: date
+    total_minor: int
+    currency: str
+    customer_name: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class AccountingInvoice:
     """An invoice in the books: its id there, its number, its total and what is still open."""
 
@@ -137,10 +172,16 @@ class Limits:
     Attributes:
         calls_per_second: our own pace for one connection.
         settling_s: after an unclear send, wait so long before a look-up that found nothing is believed.
+        together: how many documents of a kind may travel in one call; kinds that are missing travel alone.
+        together_from: how many must wait before they do; below, they go singly.
+        batches_per_second: pace of calls that carry several; None: like any other call.
     """
 
     calls_per_second: float
     settling_s: float
+    together: Mapping[DocumentKind, int] = field(default_factory=dict)
+    together_from: int = 2
+    batches_per_second: float | None = None
 
 
 class AccountingProvider(Protocol):
@@ -148,6 +189,11 @@ class AccountingProvider(Protocol):
 
     name: str
     limits: Limits
+
+    @property
+    def calls(self) -> int:
+        """How many requests this opened set of books has made to the provider so far, reads included."""
+        ...
 
     async def sync_customer(self, customer: Customer) -> str:
         """Find or create the customer; return its id in the books. Safe to repeat."""
@@ -161,8 +207,18 @@ class AccountingProvider(Protocol):
         """Record the payment against the invoice once; a repeat returns the first one."""
         ...
 
-    def supporting_items(self, document: Document) -> Sequence[Item]:
-        """Objects that must exist before ``document``; QuickBooks needs an item per (service, account), Xero none."""
+    def parts(self, document: MoneyDocument) -> Sequence[MoneyDocument]:
+        """Return the documents that these books take for ``document``, in order; usually itself. Pure.
+
+        Xero takes a refund as a credit note and its repayment. A later part may need the step of an earlier one.
+        """
+        ...
+
+    def supporting(self, document: Document) -> Sequence[Item | Payee]:
+        """Objects that must exist before ``document``, besides its customer.
+
+        QuickBooks needs an item per (service, account) of a sale; whoever wants a payee on expenses names it here.
+        """
         ...
 
     def prepare(self, document: Document, *, key: str, ids: Mapping[str, str], revision: int = 0) -> PreparedWrite:
@@ -187,8 +243,42 @@ class AccountingProvider(Protocol):
         """
         ...
 
+    async def execute_many(
+        self, writes: Sequence[PreparedWrite], *, key: str, send: int = 1
+    ) -> Sequence[Posted | ProviderError]:
+        """Send several frozen writes of one kind in one call; say for each how it ended, in their order.
+
+        Matched by reference or member id, never by position alone; a member missing in the answer is an
+        ``OutcomeUnknownError``. Must be called with the very same writes and key to repeat a call.
+
+        Args:
+            writes: at most ``limits.together[kind]`` of one kind, none of which depends on another.
+            key: idempotency key of the whole call, at most 36 characters of ``[A-Za-z0-9-]``.
+            send: as in :meth:`execute`.
+
+        Raises:
+            ProviderError: when the call as a whole failed; it then holds for every member alike.
+        """
+        ...
+
     async def look_up(self, write: PreparedWrite) -> Posted | None:
         """Ask the books whether the write exists, by its reference; None when it does not."""
+        ...
+
+    async def look_up_many(self, writes: Sequence[PreparedWrite]) -> Sequence[Posted | ProviderError | None]:
+        """Look several writes of one kind up, with as few calls as the books allow; in their order."""
+        ...
+
+    async def read_back(self, kind: DocumentKind, external_ids: Sequence[str]) -> Mapping[str, Standing]:
+        """Read documents of ours again by their ids, with as few calls as the books allow; an entry for each id."""
+        ...
+
+    async def read_balance(self, account_id: str) -> int:
+        """Return what the account holds now by the books themselves, in minor units, debit positive."""
+        ...
+
+    async def list_sales(self, start: date, end: date) -> list[FoundSale]:
+        """Return every invoice and sales receipt dated within the days (both included), whoever made it."""
         ...
 
     async def read_company(self) -> Company:

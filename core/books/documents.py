@@ -13,21 +13,35 @@ from enum import StrEnum
 
 
 class DocumentKind(StrEnum):
-    """Kinds of things written into books. ``CUSTOMER`` and ``ITEM`` support documents and move no money."""
+    """Kinds of things written into books. ``CUSTOMER``, ``ITEM`` and ``PAYEE`` support documents and move no money."""
 
     CUSTOMER = "customer"
     ITEM = "item"
+    PAYEE = "payee"
     INVOICE = "invoice"
     PAYMENT = "payment"
+    SALES_RECEIPT = "sales_receipt"
+    REFUND = "refund"
+    CREDIT_NOTE = "credit_note"
+    REPAYMENT = "repayment"
+    EXPENSE = "expense"
+    DEPOSIT = "deposit"
+    TRANSFER = "transfer"
+
+
+MONEY = frozenset(DocumentKind) - {DocumentKind.CUSTOMER, DocumentKind.ITEM, DocumentKind.PAYEE}
+"""Kinds that move money; the others only have to exist before them."""
 
 
 class LineKind(StrEnum):
-    """What a sale line stands for."""
+    """What a sale line stands for. The last two exist only in the books: Stripe's payments have no such lines."""
 
     SERVICE = "service"
     DISCOUNT = "discount"
     TIP = "tip"
     SHIPPING = "shipping"
+    CHARGEBACK = "chargeback"
+    DIFFERENCE = "difference"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +105,38 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Payee:
+    """Who takes the fees: Stripe, as a vendor or contact of the books. One per connection."""
+
+    name: str
+    currency: str
+
+    kind = DocumentKind.PAYEE
+
+    @property
+    def step(self) -> str:
+        """Stable name of this object among the steps of a connection."""
+        return f"payee:{self.name.casefold()}"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """A payee needs nothing else."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRef:
+    """An account as a document names it. ``is_bank``: only between bank accounts does every provider know transfers."""
+
+    external_id: str
+    name: str
+    is_bank: bool
+    number: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SaleLine:
-    """One line of an invoice.
+    """One line of an invoice, sales receipt, refund or credit note.
 
     Attributes:
         amount_minor: net of tax; negative for a discount.
@@ -191,4 +235,237 @@ class Payment:
         return self.amount_minor
 
 
-Document = Customer | Item | Invoice | Payment
+class _Named:
+    """A document whose step is chosen by the plan, since one item may hold several of a kind."""
+
+    __slots__ = ()
+    name: str
+
+    @property
+    def step(self) -> str:
+        """Name of this document among the steps of its item."""
+        return self.name
+
+
+class _Sold(_Named):
+    """A document of sale lines for a customer."""
+
+    __slots__ = ()
+    customer_step: str
+    lines: tuple[SaleLine, ...]
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The customer comes first."""
+        return (self.customer_step,)
+
+    @property
+    def net_minor(self) -> int:
+        """Sum of the lines before tax."""
+        return sum(line.amount_minor for line in self.lines)
+
+    @property
+    def tax_minor(self) -> int:
+        """Sum of the tax of all lines."""
+        return sum(line.tax_minor for line in self.lines)
+
+    @property
+    def total_minor(self) -> int:
+        """Net plus tax."""
+        return self.net_minor + self.tax_minor
+
+
+@dataclass(frozen=True, slots=True)
+class SalesReceipt(_Sold):
+    """A sale and its money in one document: Dr ``account``, Cr income, Cr tax. No receivable is involved.
+
+    ``name`` is the document's step within its item; one item may hold several documents of one kind.
+    """
+
+    reference: str
+    customer_step: str
+    date: date
+    currency: str
+    lines: tuple[SaleLine, ...]
+    account: AccountRef
+    memo: str
+    why: Why
+    balance_transaction_id: str | None = None
+    name: str = "sales_receipt"
+
+    kind = DocumentKind.SALES_RECEIPT
+
+
+@dataclass(frozen=True, slots=True)
+class Refund(_Sold):
+    """Money back to a client: Dr income, Dr tax, Cr ``account``. Lines are positive: what is taken back.
+
+    QuickBooks takes it as one document; Xero as a :class:`CreditNote` and its :class:`Repayment`.
+    """
+
+    reference: str
+    customer_step: str
+    date: date
+    currency: str
+    lines: tuple[SaleLine, ...]
+    account: AccountRef
+    memo: str
+    why: Why
+    balance_transaction_id: str | None = None
+    name: str = "refund"
+
+    kind = DocumentKind.REFUND
+
+
+@dataclass(frozen=True, slots=True)
+class CreditNote(_Sold):
+    """The first half of a refund where the books know no refund receipt: Dr income, Dr tax, Cr receivable."""
+
+    reference: str
+    customer_step: str
+    date: date
+    currency: str
+    lines: tuple[SaleLine, ...]
+    memo: str
+    name: str = "credit_note"
+
+    kind = DocumentKind.CREDIT_NOTE
+
+
+@dataclass(frozen=True, slots=True)
+class Repayment(_Named):
+    """The second half: the credit note is paid out. Dr receivable, Cr ``account``."""
+
+    reference: str
+    customer_step: str
+    credit_note_step: str
+    date: date
+    currency: str
+    amount_minor: int
+    account: AccountRef
+    memo: str
+    why: Why
+    balance_transaction_id: str | None = None
+    name: str = "repayment"
+
+    kind = DocumentKind.REPAYMENT
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Customer and credit note come first."""
+        return (self.customer_step, self.credit_note_step)
+
+    @property
+    def total_minor(self) -> int:
+        """The amount that leaves ``account``."""
+        return self.amount_minor
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLine:
+    """One line of an expense or a deposit: the account on the other side.
+
+    Attributes:
+        amount_minor: net of tax, positive.
+        tax_minor: input tax on this line where it can be reclaimed, else 0.
+        balance_transaction_id: Stripe's ``txn_…`` that the line books, None for the opening entry.
+    """
+
+    account: AccountRef
+    description: str
+    amount_minor: int
+    tax_minor: int
+    tax_code_id: str | None
+    tax_code_name: str | None
+    tax_rate_ppm: int | None
+    why: Why
+    balance_transaction_id: str | None = None
+    tax_rate_id: str | None = None
+
+
+class _Booked(_Named):
+    """A document of account lines, with Stripe on the other side."""
+
+    __slots__ = ()
+    payee_step: str
+    lines: tuple[AccountLine, ...]
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The payee comes first, where the books want one."""
+        return (self.payee_step,)
+
+    @property
+    def total_minor(self) -> int:
+        """What leaves or reaches the account; more than nothing."""
+        return sum(line.amount_minor + line.tax_minor for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Expense(_Booked):
+    """Money that leaves ``account`` for other accounts: Dr each line (and input tax), Cr ``account``."""
+
+    reference: str
+    payee_step: str
+    date: date
+    currency: str
+    account: AccountRef
+    lines: tuple[AccountLine, ...]
+    memo: str
+    name: str = "expense"
+
+    kind = DocumentKind.EXPENSE
+
+
+@dataclass(frozen=True, slots=True)
+class Deposit(_Booked):
+    """Money that arrives on ``account`` from other accounts: Dr ``account``, Cr each line (and input tax)."""
+
+    reference: str
+    payee_step: str
+    date: date
+    currency: str
+    account: AccountRef
+    lines: tuple[AccountLine, ...]
+    memo: str
+    name: str = "deposit"
+
+    kind = DocumentKind.DEPOSIT
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer(_Named):
+    """Money between two accounts of the balance sheet: Dr ``to_account``, Cr ``from_account``."""
+
+    reference: str
+    payee_step: str
+    date: date
+    currency: str
+    amount_minor: int
+    from_account: AccountRef
+    to_account: AccountRef
+    memo: str
+    why: Why
+    balance_transaction_id: str | None = None
+    name: str = "transfer"
+
+    kind = DocumentKind.TRANSFER
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The payee comes first, where the books take this as money spent or received."""
+        return (self.payee_step,)
+
+    @property
+    def total_minor(self) -> int:
+        """The amount that moves; more than nothing."""
+        return self.amount_minor
+
+
+Support = Customer | Item | Payee
+"""What must exist in the books before a document can name it."""
+
+MoneyDocument = Invoice | Payment | SalesReceipt | Refund | CreditNote | Repayment | Expense | Deposit | Transfer
+"""What moves money in the books."""
+
+Document = Support | MoneyDocument

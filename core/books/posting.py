@@ -4,13 +4,14 @@ A sale becomes an invoice of what the client paid, gross, and a payment that bri
 Nothing here rounds by accident: where an amount must be spread, :func:`rescale` gives every cent away.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date
-from uuid import UUID
+from collections.abc import Sequence
+from dataclasses import replace
 
-from core.books.documents import Customer, Invoice, LineKind, Payment, SaleLine, Why
+from core.books.documents import Invoice, Payment, SaleLine, Why
+from core.books.facts import FactLine, SaleFacts
 from core.books.mapping import MappingChoice, MappingRules
+from core.books.profile import BooksProfile, BookTaxCode
+from core.books.roles import AccountRole
 from core.errors import StopError
 from core.money import MoneyError, to_decimal
 from core.reasons import Reason
@@ -19,76 +20,6 @@ TAX_TOLERANCE_MINOR = 1
 """A rate check may be off by this much for each line: Stripe rounds each line, the books each rate."""
 
 _PPM = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class FactLine:
-    """One part of a payment as Stripe says it. Amounts in minor units of the payment's currency, net of tax."""
-
-    kind: LineKind
-    service_id: UUID
-    service_name: str
-    description: str
-    amount_minor: int
-    tax_minor: int
-    has_tax: bool
-    stripe_field: str
-    found_by: str
-
-
-@dataclass(frozen=True, slots=True)
-class SaleFacts:
-    """One succeeded payment. Settled amounts are None until Stripe has made the balance transaction."""
-
-    source_id: str
-    stripe_charge_id: str | None
-    stripe_balance_transaction_id: str | None
-    amount_minor: int
-    currency: str
-    settled_minor: int | None
-    settled_currency: str | None
-    book_date: date
-    customer: Customer
-    lines: tuple[FactLine, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class BookAccount:
-    """An account of the books as the planner needs it."""
-
-    external_id: str
-    name: str
-    is_active: bool
-    number: str | None = None
-
-    @property
-    def label(self) -> str:
-        """Number and name, as the books and the mapping page show it."""
-        return f"{self.number or ''} {self.name}".strip()
-
-
-@dataclass(frozen=True, slots=True)
-class BookTaxCode:
-    """A tax code of the books as the planner needs it; ``rate_ppm`` None where only the books know the rate."""
-
-    external_id: str
-    name: str
-    rate_ppm: int | None
-    is_active: bool
-    rate_external_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BooksProfile:
-    """The connected books: name for people, home currency, accounts, tax codes, and who plays which role."""
-
-    name: str
-    home_currency: str
-    accounts: Mapping[str, BookAccount]
-    tax_codes: Mapping[str, BookTaxCode]
-    clearing_account_id: str | None
-    clearing_set_by: str = ""
-    clearing_version: int = 0
 
 
 def plan_sale(facts: SaleFacts, rules: MappingRules, books: BooksProfile, *, reference: str) -> tuple[Invoice, Payment]:
@@ -105,9 +36,8 @@ def plan_sale(facts: SaleFacts, rules: MappingRules, books: BooksProfile, *, ref
     """
     _check_sum(facts.lines, facts.amount_minor, facts.currency)
     amount, lines, memo = _in_home_currency(facts, books)
-    if books.clearing_account_id is None:
-        raise StopError(Reason.CLEARING_NOT_CHOSEN)
-    clearing = _active_account(books, books.clearing_account_id)
+    clearing = books.role(AccountRole.CLEARING)
+    chosen = books.roles[AccountRole.CLEARING]
     sale_lines = tuple(_sale_line(line, rules, books) for line in lines)
     _check_rates(sale_lines, _tolerance(facts, amount, books))
     invoice = Invoice(
@@ -132,8 +62,8 @@ def plan_sale(facts: SaleFacts, rules: MappingRules, books: BooksProfile, *, ref
             stripe_field="charge.amount" if amount == facts.amount_minor else "balance_transaction.amount",
             arithmetic=_arithmetic(facts, amount, books.home_currency),
             rule="Stripe clearing account",
-            mapping_version=books.clearing_version or None,
-            set_by=books.clearing_set_by or None,
+            mapping_version=chosen.version or None,
+            set_by=chosen.set_by or None,
         ),
     )
     if invoice.total_minor != amount:
@@ -202,7 +132,7 @@ def _sale_line(line: FactLine, rules: MappingRules, books: BooksProfile) -> Sale
     choice = rules.choose(line.service_id)
     if choice is None or choice.income_account_id is None:
         raise StopError(Reason.SERVICE_NOT_MAPPED, {"service": line.service_name, "service_id": str(line.service_id)})
-    account = _active_account(books, choice.income_account_id, service=line.service_name)
+    account = books.account(choice.income_account_id, service=line.service_name)
     code = _tax_code(books, choice, line)
     net, tax = line.amount_minor, line.tax_minor
     arithmetic = f"{net} + {tax} tax" if tax else f"{net}"
@@ -234,14 +164,6 @@ def _sale_line(line: FactLine, rules: MappingRules, books: BooksProfile) -> Sale
             set_by=choice.set_by,
         ),
     )
-
-
-def _active_account(books: BooksProfile, account_id: str, *, service: str | None = None) -> BookAccount:
-    account = books.accounts.get(account_id)
-    if account is None or not account.is_active:
-        detail = {"account": f"“{account.name}”" if account else "The chosen account", "service": service or ""}
-        raise StopError(Reason.ACCOUNT_INACTIVE, detail)
-    return account
 
 
 def _tax_code(books: BooksProfile, choice: MappingChoice, line: FactLine) -> BookTaxCode | None:

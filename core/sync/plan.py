@@ -1,16 +1,22 @@
 """From rows to the pure planner: facts of a payment, the mapping in force, the books as last read."""
 
+from uuid import UUID
+
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.books.documents import Customer as CustomerDocument
 from core.books.documents import Invoice
 from core.books.documents import Payment as PaymentDocument
-from core.books.posting import BookAccount, BooksProfile, BookTaxCode, FactLine, SaleFacts, plan_sale
+from core.books.facts import FactLine, SaleFacts
+from core.books.posting import plan_sale
+from core.books.profile import BookAccount, BooksProfile, BookTaxCode
+from core.books.roles import AccountRole, BookkeepingSettings, RoleChoice
 from core.db.models import (
-    AccountRole,
+    BookkeepingVersion,
     BooksAccount,
     BooksTaxCode,
+    CategoryVersion,
     Connection,
     Customer,
     Payment,
@@ -20,6 +26,8 @@ from core.db.models import (
     User,
 )
 from core.mapping.rules import load_rules
+
+_BANK = "bank"
 
 
 async def plan_now(
@@ -95,27 +103,56 @@ async def customer_document(session: AsyncSession, payment: Payment, currency: s
 
 
 async def books_profile(session: AsyncSession, books: ConnectedBooks) -> BooksProfile:
-    """Return the connected books as last read: accounts, tax codes, and the clearing account in force."""
+    """Return the connected books as last read: accounts, tax codes, roles and settings in force."""
     accounts = await session.execute(select(BooksAccount).where(BooksAccount.connection_id == books.connection_id))
     codes = await session.execute(select(BooksTaxCode).where(BooksTaxCode.connection_id == books.connection_id))
-    clearing = (
-        await session.execute(
-            select(RoleVersion, User.name)
-            .outerjoin(User, User.id == RoleVersion.created_by)
-            .where(RoleVersion.connection_id == books.connection_id, RoleVersion.role == AccountRole.CLEARING)
-            .order_by(RoleVersion.version.desc())
-            .limit(1)
-        )
-    ).first()
     return BooksProfile(
         name=books.name,
         home_currency=books.home_currency,
-        accounts={a.external_id: BookAccount(a.external_id, a.name, a.is_active, a.number) for a in accounts.scalars()},
+        accounts={
+            a.external_id: BookAccount(a.external_id, a.name, a.is_active, a.number, a.type == _BANK)
+            for a in accounts.scalars()
+        },
         tax_codes={
             c.external_id: BookTaxCode(c.external_id, c.name, c.rate_ppm, c.is_active, c.rate_external_id)
             for c in codes.scalars()
         },
-        clearing_account_id=clearing[0].account_id if clearing else None,
-        clearing_set_by=(clearing[1] or "") if clearing else "",
-        clearing_version=clearing[0].version if clearing else 0,
+        roles=await _roles(session, books.connection_id),
+        settings=await _settings(session, books.connection_id),
+        categories=await _categories(session, books.connection_id),
     )
+
+
+async def _roles(session: AsyncSession, connection_id: UUID) -> dict[AccountRole, RoleChoice]:
+    statement = (
+        select(RoleVersion, User.name)
+        .outerjoin(User, User.id == RoleVersion.created_by)
+        .where(RoleVersion.connection_id == connection_id)
+        .order_by(RoleVersion.version)
+    )
+    found = (await session.execute(statement)).all()
+    return {row.role: RoleChoice(row.account_id, row.version, name or "") for row, name in found}
+
+
+async def _categories(session: AsyncSession, connection_id: UUID) -> dict[str, RoleChoice]:
+    statement = (
+        select(CategoryVersion, User.name)
+        .outerjoin(User, User.id == CategoryVersion.created_by)
+        .where(CategoryVersion.connection_id == connection_id)
+        .order_by(CategoryVersion.version)
+    )
+    found = (await session.execute(statement)).all()
+    return {row.category: RoleChoice(row.account_id, row.version, name or "") for row, name in found}
+
+
+async def _settings(session: AsyncSession, connection_id: UUID) -> BookkeepingSettings:
+    statement = (
+        select(BookkeepingVersion)
+        .where(BookkeepingVersion.connection_id == connection_id)
+        .order_by(BookkeepingVersion.version.desc())
+        .limit(1)
+    )
+    row = (await session.execute(statement)).scalar_one_or_none()
+    if row is None:
+        return BookkeepingSettings()
+    return BookkeepingSettings(row.sale_style, row.fee_style, row.lost_dispute_tax, row.fee_tax_code_id)

@@ -220,7 +220,7 @@ class SaleSettling(SaleSteps):
         invoice = thaw(invoice_row.content, Invoice)
         if operation.kind is DocumentKind.CUSTOMER:
             return await customer_document(self.session, self.payment, invoice.currency)
-        items = self.lane.books.supporting_items(invoice)
+        items = self.lane.books.supporting(invoice)
         return next(item for item in items if item.step == operation.step)
 
     def _difference(self, operation: Operation, report: Report, different: dict[str, object]) -> StopError:

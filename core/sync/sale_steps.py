@@ -47,7 +47,7 @@ class SaleSteps(SaleState):
             if step is not None:
                 return step
         if invoice_row.state is not DocumentState.POSTED:
-            for needed in self.lane.books.supporting_items(invoice):
+            for needed in self.lane.books.supporting(invoice):
                 step = await self._support(needed, ids)
                 if step is not None:
                     return step

@@ -40,7 +40,7 @@ def receipt(bench: Bench, amount_minor: int = 25000, **changes: Any) -> Payment:
 async def frozen(bench: Bench, document: Invoice, key: str = "key-invoice") -> PreparedWrite:
     """Prepare an invoice with everything that it needs standing in the books."""
     ids = {CUSTOMER.step: await bench.provider.sync_customer(client(bench))}
-    for item in bench.provider.supporting_items(document):
+    for item in bench.provider.supporting(document):
         write = bench.provider.prepare(item, key="key-item", ids={})
         found = await bench.provider.look_up(write) or await bench.provider.execute(write)
         ids[item.step] = found.external_id

@@ -206,7 +206,7 @@ async def test_a_changed_mapping_gets_an_item_of_its_own(quickbooks: QuickBooksB
 
 async def test_an_archived_income_account_stops_the_item(quickbooks: QuickBooksBench) -> None:
     await quickbooks.archive_account(quickbooks.income_account)
-    (item,) = quickbooks.provider.supporting_items(sale(quickbooks))
+    (item,) = quickbooks.provider.supporting(sale(quickbooks))
     refused = await refusal(quickbooks, quickbooks.provider.prepare(item, key="key-1", ids={}))
     assert refused.reason is Reason.ACCOUNT_INACTIVE
     assert "Session Income" in str(refused.detail["account"])
@@ -214,7 +214,7 @@ async def test_an_archived_income_account_stops_the_item(quickbooks: QuickBooksB
 
 async def test_an_archived_item_is_named(quickbooks: QuickBooksBench) -> None:
     write = await frozen(quickbooks, sale(quickbooks))
-    (item,) = quickbooks.provider.supporting_items(sale(quickbooks))
+    (item,) = quickbooks.provider.supporting(sale(quickbooks))
     found = await quickbooks.provider.look_up(quickbooks.provider.prepare(item, key="key-1", ids={}))
     assert found is not None
     await quickbooks.ask("POST", f"{quickbooks.root}/documents/item/{found.external_id}/deactivate")

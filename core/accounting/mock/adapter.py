@@ -61,7 +61,7 @@ class MockAccountingAdapter:
             self, payment, within=self._within, customer_id=customer_id, invoice_id=invoice_id
         )
 
-    def supporting_items(self, document: Document) -> Sequence[Item]:
+    def supporting(self, document: Document) -> Sequence[Item]:
         """None: a line names its income account itself."""
         del document
         return ()

@@ -72,7 +72,7 @@ class QuickBooksAdapter:
             self, payment, within=self._within, customer_id=customer_id, invoice_id=invoice_id
         )
 
-    def supporting_items(self, document: Document) -> Sequence[Item]:
+    def supporting(self, document: Document) -> Sequence[Item]:
         """Return one item per (service, income account) of the lines, in their order."""
         if not isinstance(document, Invoice):
             return ()

@@ -1,6 +1,14 @@
 """Tables, one module per aggregate. Importing this package registers all of them."""
 
-from core.db.models.catalogue import AccountRole, MappingVersion, RoleVersion, Service, ServiceSource
+from core.books.roles import AccountRole
+from core.db.models.catalogue import (
+    BookkeepingVersion,
+    CategoryVersion,
+    MappingVersion,
+    RoleVersion,
+    Service,
+    ServiceSource,
+)
 from core.db.models.connections import (
     BooksAccount,
     BooksLink,
@@ -21,35 +29,61 @@ from core.db.models.identity import (
     UserSession,
 )
 from core.db.models.inbox import EventState, StripeEvent
+from core.db.models.movements import (
+    BalanceReading,
+    Dispute,
+    HistoryRun,
+    HistoryState,
+    OpeningBalance,
+    Payout,
+    Refund,
+)
 from core.db.models.payments import BalanceTransaction, Customer, Payment, PaymentLine, PaymentState
 from core.db.models.sync import (
+    POSTED_KINDS,
     Attempt,
     AttemptOutcome,
+    Batch,
     BooksDocument,
+    CallCount,
+    ClearingLine,
+    ClearingReading,
     DocumentState,
     ItemKind,
     ItemState,
     Operation,
     OperationState,
+    ReadState,
     SyncItem,
 )
 
 __all__ = [
+    "POSTED_KINDS",
     "AccountRole",
     "Attempt",
     "AttemptOutcome",
+    "BalanceReading",
     "BalanceTransaction",
+    "Batch",
+    "BookkeepingVersion",
     "BooksAccount",
     "BooksDocument",
     "BooksLink",
     "BooksTaxCode",
+    "CallCount",
+    "CategoryVersion",
+    "ClearingLine",
+    "ClearingReading",
     "Connection",
     "ConnectionMode",
     "ConnectionStatus",
     "Customer",
+    "Dispute",
     "DocumentState",
     "EventState",
     "FailedSignIn",
+    "HistoryRun",
+    "HistoryState",
     "ItemKind",
     "ItemState",
     "KnownDevice",
@@ -57,11 +91,15 @@ __all__ = [
     "MappingVersion",
     "Membership",
     "OAuthState",
+    "OpeningBalance",
     "Operation",
     "OperationState",
     "Payment",
     "PaymentLine",
     "PaymentState",
+    "Payout",
+    "ReadState",
+    "Refund",
     "Role",
     "RoleVersion",
     "Service",

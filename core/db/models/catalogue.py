@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import ForeignKey, ForeignKeyConstraint, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from core.books.roles import AccountRole, FeeStyle, LostDisputeTax, SaleStyle
 from core.db.types import Base, TenantOwned
 
 
@@ -64,14 +65,8 @@ class MappingVersion(TenantOwned, Base):
     created_by: Mapped[UUID]
 
 
-class AccountRole(StrEnum):
-    """The other side of each entry; B adds fees, disputes, bank and more."""
-
-    CLEARING = "clearing"
-
-
 class RoleVersion(TenantOwned, Base):
-    """Which account plays a role. Rows are only ever added; the highest version holds."""
+    """Which account plays a role in one set of books. Rows are only ever added; the highest version holds."""
 
     __tablename__ = "role_version"
     __table_args__ = (
@@ -84,6 +79,51 @@ class RoleVersion(TenantOwned, Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     connection_id: Mapped[UUID]
     role: Mapped[AccountRole]
+    version: Mapped[int]
+    account_id: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime]
+    created_by: Mapped[UUID]
+
+
+class BookkeepingVersion(TenantOwned, Base):
+    """The settings of bookkeeping for one set of books. Rows are only ever added; the highest version holds."""
+
+    __tablename__ = "bookkeeping_version"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "connection_id", "version"),
+        ForeignKeyConstraint(
+            ["tenant_id", "connection_id"], ["connection.tenant_id", "connection.id"], ondelete="CASCADE"
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    connection_id: Mapped[UUID]
+    version: Mapped[int]
+    sale_style: Mapped[SaleStyle]
+    fee_style: Mapped[FeeStyle]
+    lost_dispute_tax: Mapped[LostDisputeTax]
+    fee_tax_code_id: Mapped[str | None] = mapped_column(String(255))
+    created_at: Mapped[datetime]
+    created_by: Mapped[UUID]
+
+
+class CategoryVersion(TenantOwned, Base):
+    """A person's answer to a balance transaction whose kind Tieout does not know: the account that it books to.
+
+    ``category`` is Stripe's ``reporting_category``. Rows are only ever added; the highest version holds.
+    """
+
+    __tablename__ = "category_version"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "connection_id", "category", "version"),
+        ForeignKeyConstraint(
+            ["tenant_id", "connection_id"], ["connection.tenant_id", "connection.id"], ondelete="CASCADE"
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    connection_id: Mapped[UUID]
+    category: Mapped[str] = mapped_column(String(64))
     version: Mapped[int]
     account_id: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime]

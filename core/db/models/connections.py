@@ -91,7 +91,8 @@ class Connection(TenantOwned, Base):
 class Lane(TenantOwned, Base):
     """The right to work on one connection: a lease with a fence, a pause and a pace, shared by all processes.
 
-    Kept apart from the connection so that pages never wait for a worker and the claim reads no secrets.
+    Kept apart from the connection so that pages never wait for a worker and the claim reads no secrets. While
+    ``stopped_at`` is set, a person has stopped posting: nobody claims the lane.
     """
 
     __tablename__ = "lane"
@@ -109,6 +110,7 @@ class Lane(TenantOwned, Base):
     hold_reason: Mapped[str | None] = mapped_column(String(32))
     next_call_at: Mapped[datetime | None]
     failures: Mapped[int] = mapped_column(default=0)
+    stopped_at: Mapped[datetime | None]
 
 
 class BooksAccount(TenantOwned, Base):

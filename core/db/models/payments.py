@@ -119,7 +119,11 @@ class PaymentLine(TenantOwned, Base):
 
 
 class BalanceTransaction(TenantOwned, Base):
-    """One movement of the Stripe balance: the truth to the cent. ``net = amount - fee``, checked by the database."""
+    """One movement of the Stripe balance: the truth to the cent. ``net = amount - fee``, checked by the database.
+
+    ``book_date`` is the tenant's local day of ``created_at``. ``fee_item_id`` is the item whose document books ``fee``
+    together with others' (the fees of a day); set once, when that document is frozen.
+    """
 
     __tablename__ = "balance_transaction"
     __table_args__ = (
@@ -130,6 +134,8 @@ class BalanceTransaction(TenantOwned, Base):
         CheckConstraint("amount_minor - fee_minor = net_minor", name="amount_less_fee_is_net"),
         Index("ix_balance_transaction_payout", "tenant_id", "stripe_payout_id"),
         Index("ix_balance_transaction_source", "tenant_id", "stripe_source_id"),
+        Index("ix_balance_transaction_created", "tenant_id", "connection_id", "created_at"),
+        Index("ix_balance_transaction_fees", "tenant_id", "connection_id", "book_date", "fee_item_id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
@@ -145,6 +151,9 @@ class BalanceTransaction(TenantOwned, Base):
     fee_details: Mapped[list[Any]]
     stripe_source_id: Mapped[str | None] = mapped_column(String(255))
     stripe_payout_id: Mapped[str | None] = mapped_column(String(255))
+    description: Mapped[str | None] = mapped_column(String(500))
+    book_date: Mapped[date | None]
+    fee_item_id: Mapped[UUID | None]
     status: Mapped[str] = mapped_column(String(32))
     available_at: Mapped[datetime]
     created_at: Mapped[datetime]

@@ -14,13 +14,42 @@ from core.reasons import Reason
 
 
 class ItemKind(StrEnum):
-    """What an item brings up to date. The first three belong to a Stripe lane, the others to a lane of books."""
+    """What an item brings up to date. Those down to ``HISTORY`` belong to a Stripe lane, the others to a lane of books.
+
+    ``KEEP_ALIVE`` belongs to both. ``VERIFY`` reads back what we posted; the rest put documents into the books.
+    """
 
     FETCH_PAYMENT = "fetch_payment"
     FETCH_SERVICE = "fetch_service"
+    FETCH_REFUND = "fetch_refund"
+    FETCH_DISPUTE = "fetch_dispute"
+    FETCH_PAYOUT = "fetch_payout"
     CATCH_UP = "catch_up"
-    SALE = "sale"
+    SWEEP = "sweep"
+    HISTORY = "history"
     KEEP_ALIVE = "keep_alive"
+    SALE = "sale"
+    REFUND = "refund"
+    DISPUTE = "dispute"
+    PAYOUT = "payout"
+    FEES = "fees"
+    MOVEMENT = "movement"
+    OPENING = "opening"
+    VERIFY = "verify"
+
+
+POSTED_KINDS = frozenset(
+    {
+        ItemKind.SALE,
+        ItemKind.REFUND,
+        ItemKind.DISPUTE,
+        ItemKind.PAYOUT,
+        ItemKind.FEES,
+        ItemKind.MOVEMENT,
+        ItemKind.OPENING,
+    }
+)
+"""Kinds that put documents into the books."""
 
 
 class ItemState(StrEnum):
@@ -90,10 +119,20 @@ class DocumentState(StrEnum):
     DROPPED = "dropped"
 
 
+class ReadState(StrEnum):
+    """What reading a posted document back has shown. ``CHANGED``: another total or date; ``GONE``: void or deleted."""
+
+    UNREAD = "unread"
+    STANDS = "stands"
+    CHANGED = "changed"
+    GONE = "gone"
+
+
 class BooksDocument(TenantOwned, Base):
     """One document of ours in a set of books, with the lines that explain themselves.
 
     ``content`` is the frozen document with every line and its why; ``reference`` is its lasting identity in the books.
+    ``position`` is its place among the documents of its item. ``read_…`` is what stood there when it was read back.
     """
 
     __tablename__ = "books_document"
@@ -124,6 +163,34 @@ class BooksDocument(TenantOwned, Base):
     content: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
     posted_at: Mapped[datetime | None]
+    position: Mapped[int] = mapped_column(default=0, server_default="0")
+    read_state: Mapped[ReadState] = mapped_column(default=ReadState.UNREAD, server_default=ReadState.UNREAD.value)
+    read_total_minor: Mapped[int | None]
+    read_date: Mapped[date | None]
+    read_at: Mapped[datetime | None]
+
+
+class ClearingLine(TenantOwned, Base):
+    """What one document does to the clearing account for one balance transaction: the bridge of every proof.
+
+    Over the documents that stand, the lines of a balance transaction add up to its ``net``. Debit is positive.
+    ``stripe_balance_transaction_id`` is None while Stripe has not made it yet, and for the opening entry.
+    """
+
+    __tablename__ = "clearing_line"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "document_id"], ["books_document.tenant_id", "books_document.id"], ondelete="CASCADE"
+        ),
+        Index("ix_clearing_line_document", "tenant_id", "document_id"),
+        Index("ix_clearing_line_balance_transaction", "tenant_id", "stripe_balance_transaction_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    document_id: Mapped[UUID]
+    stripe_balance_transaction_id: Mapped[str | None] = mapped_column(String(255))
+    amount_minor: Mapped[int]
+    currency: Mapped[str] = mapped_column(String(3))
 
 
 class OperationState(StrEnum):
@@ -177,6 +244,74 @@ class Operation(TenantOwned, Base):
     fence: Mapped[int]
     created_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
+    batch_id: Mapped[UUID | None]
+    batch_position: Mapped[int | None]
+
+
+class Batch(TenantOwned, Base):
+    """Several writes of one kind that travel in one call: who belongs to it is committed before the call (N4).
+
+    The members' bytes stand in their operations; members, their order and the key never change. ``settled_at`` is None
+    while the call may be repeated as it is.
+    """
+
+    __tablename__ = "batch"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "connection_id", "key"),
+        UniqueConstraint("tenant_id", "id"),
+        ForeignKeyConstraint(
+            ["tenant_id", "connection_id"], ["connection.tenant_id", "connection.id"], ondelete="CASCADE"
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    connection_id: Mapped[UUID]
+    kind: Mapped[DocumentKind]
+    key: Mapped[str] = mapped_column(String(64))
+    size: Mapped[int]
+    sends: Mapped[int] = mapped_column(default=0)
+    first_sent_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]
+
+
+class CallCount(TenantOwned, Base):
+    """How many calls a connection has cost on one day (UTC), and what was posted with them."""
+
+    __tablename__ = "call_count"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "connection_id", "day"),
+        ForeignKeyConstraint(
+            ["tenant_id", "connection_id"], ["connection.tenant_id", "connection.id"], ondelete="CASCADE"
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    connection_id: Mapped[UUID]
+    day: Mapped[date]
+    calls: Mapped[int] = mapped_column(default=0)
+    documents: Mapped[int] = mapped_column(default=0)
+    payments: Mapped[int] = mapped_column(default=0)
+    slow_downs: Mapped[int] = mapped_column(default=0)
+
+
+class ClearingReading(TenantOwned, Base):
+    """What the books themselves say the clearing account holds; the newest reading of each set of books."""
+
+    __tablename__ = "clearing_reading"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "connection_id"),
+        ForeignKeyConstraint(
+            ["tenant_id", "connection_id"], ["connection.tenant_id", "connection.id"], ondelete="CASCADE"
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    connection_id: Mapped[UUID]
+    account_id: Mapped[str] = mapped_column(String(255))
+    balance_minor: Mapped[int]
+    currency: Mapped[str] = mapped_column(String(3))
+    read_at: Mapped[datetime]
 
 
 class AttemptOutcome(StrEnum):

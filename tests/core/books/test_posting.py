@@ -11,18 +11,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from core.books.documents import Customer, Invoice, LineKind, Payment
+from core.books.facts import FactLine, SaleFacts
 from core.books.mapping import MappingChoice, MappingRules
-from core.books.posting import (
-    BookAccount,
-    BooksProfile,
-    BookTaxCode,
-    FactLine,
-    SaleFacts,
-    included_tax,
-    percent,
-    plan_sale,
-    rescale,
-)
+from core.books.posting import included_tax, percent, plan_sale, rescale
+from core.books.profile import BookAccount, BooksProfile, BookTaxCode
+from core.books.roles import AccountRole, RoleChoice
 from core.errors import StopError
 from core.money import MoneyError
 from core.reasons import Reason
@@ -48,9 +41,7 @@ US = BooksProfile(
         "AUTO": BookTaxCode("AUTO", "Automatic", None, is_active=True),
         "OLD": BookTaxCode("OLD", "Old rate", 50_000, is_active=False),
     },
-    clearing_account_id="clearing",
-    clearing_set_by="Anna Berg",
-    clearing_version=1,
+    roles={AccountRole.CLEARING: RoleChoice("clearing", 1, "Anna Berg")},
 )
 US_RULES = MappingRules(
     {
@@ -207,9 +198,9 @@ def test_one_unmapped_line_among_mapped_ones_stops_the_whole_sale() -> None:
         (MappingRules({SESSION: choice("gone")}, None), US, Reason.ACCOUNT_INACTIVE),
         (MappingRules({SESSION: choice("session", "OLD")}, None), US, Reason.TAX_CODE_MISFIT),
         (MappingRules({SESSION: choice("session", "GONE")}, None), US, Reason.TAX_CODE_MISFIT),
-        (US_RULES, replace(US, clearing_account_id=None), Reason.CLEARING_NOT_CHOSEN),
-        (US_RULES, replace(US, clearing_account_id="archived"), Reason.ACCOUNT_INACTIVE),
-        (US_RULES, replace(US, clearing_account_id="gone"), Reason.ACCOUNT_INACTIVE),
+        (US_RULES, replace(US, roles={}), Reason.CLEARING_NOT_CHOSEN),
+        (US_RULES, replace(US, roles={AccountRole.CLEARING: RoleChoice("archived", 1, "")}), Reason.ACCOUNT_INACTIVE),
+        (US_RULES, replace(US, roles={AccountRole.CLEARING: RoleChoice("gone", 1, "")}), Reason.ACCOUNT_INACTIVE),
     ],
 )
 def test_what_is_gone_in_the_books_stops_before_anything_is_sent(

@@ -26,7 +26,7 @@ ZERO: dict[str, Any] = {"tax_code_id": "7", "tax_code_name": "0.0% Z", "tax_rate
 
 def ids_for(provider: AccountingProvider, document: Invoice) -> dict[str, str]:
     ids = {CUSTOMER.step: "60", "invoice": "155"}
-    return ids | {item.step: str(23 + n) for n, item in enumerate(provider.supporting_items(document))}
+    return ids | {item.step: str(23 + n) for n, item in enumerate(provider.supporting(document))}
 
 
 def prepared(document: Any, **of: Any) -> PreparedWrite:
@@ -162,12 +162,12 @@ def test_a_line_per_account_needs_an_item_per_account() -> None:
     document = invoice(
         line(), line(), line(income_account_id="80"), line(service_id="prod_print", service_name="Print")
     )
-    assert [item.step for item in opened().supporting_items(document)] == [
+    assert [item.step for item in opened().supporting(document)] == [
         "item:prod_portrait:79",
         "item:prod_portrait:80",
         "item:prod_print:79",
     ]
-    assert opened().supporting_items(payment()) == ()
+    assert opened().supporting(payment()) == ()
 
 
 # -- names

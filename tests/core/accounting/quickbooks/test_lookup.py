@@ -161,7 +161,7 @@ async def test_a_customer_of_the_same_name(row: dict[str, Any], reason: Reason |
     ],
 )
 async def test_an_item_is_ours_when_it_books_to_the_same_account(row: dict[str, Any], is_ours: bool) -> None:
-    (item,) = opened().supporting_items(invoice())
+    (item,) = opened().supporting(invoice())
     provider, _ = answering(found("Item", {"Id": "23", "Name": "Portrait session", **row}))
     if is_ours:
         posted = await provider.look_up(a_write(item))

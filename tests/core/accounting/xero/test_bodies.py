@@ -174,7 +174,7 @@ def test_what_is_missing_or_malformed_is_our_fault() -> None:
         assert stopped.value.reason is Reason.OUR_FAULT
     with pytest.raises(StopError):
         books.prepare(Item("s", "Session", INCOME), key="k", ids={})
-    assert books.supporting_items(invoice(sold())) == ()
+    assert books.supporting(invoice(sold())) == ()
 
 
 def test_links_lead_to_the_invoice() -> None:

@@ -1,0 +1,70 @@
+"""Who plays which part in the books, and the tenant's settings of bookkeeping. Pure values."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class AccountRole(StrEnum):
+    """The accounts that every entry of ours runs through. Values are stored: never rename one.
+
+    Source: Tieout's bookkeeping rules, the table of account roles.
+    """
+
+    CLEARING = "clearing"
+    BANK = "bank"
+    FEES = "fees"
+    PLATFORM_FEES = "platform_fees"
+    DISPUTE_FEES = "dispute_fees"
+    HELD = "held"
+    CHARGEBACKS = "chargebacks"
+    TIPS = "tips"
+    DISCOUNTS = "discounts"
+    CURRENCY_DIFFERENCES = "currency_differences"
+    RESERVE = "reserve"
+    OPENING = "opening"
+
+
+class SaleStyle(StrEnum):
+    """How a sale is booked: as an invoice that is paid at once, or as a receipt."""
+
+    INVOICE = "invoice"
+    RECEIPT = "receipt"
+
+
+class FeeStyle(StrEnum):
+    """How many documents the fees make: one a day, one for each balance transaction, or one for each payout."""
+
+    DAILY = "daily"
+    PER_CHARGE = "per_charge"
+    PER_PAYOUT = "per_payout"
+
+
+class LostDisputeTax(StrEnum):
+    """Whether the tax of a lost dispute is taken back, or left until the accountant decides (bad debt)."""
+
+    REVERSED = "reversed"
+    KEPT = "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class BookkeepingSettings:
+    """A tenant's choices for one set of books; the defaults are the bookkeeping rules' own.
+
+    Attributes:
+        fee_tax_code_id: code for fees on which Stripe charged tax that can be reclaimed; None: such tax is part of
+            the fee.
+    """
+
+    sale_style: SaleStyle = SaleStyle.INVOICE
+    fee_style: FeeStyle = FeeStyle.DAILY
+    lost_dispute_tax: LostDisputeTax = LostDisputeTax.REVERSED
+    fee_tax_code_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoleChoice:
+    """Which account plays a role, since which version, and who said so."""
+
+    account_id: str
+    version: int
+    set_by: str
