@@ -19,9 +19,12 @@ import pytest
 from core.config import Settings
 from core.wiring import Wiring
 from web.app import create_app
+from web.edge import BODY_WITHIN_S
 from web.server import GRACE_S, HEAD_WITHIN_S, KEEP_ALIVE_S, MAX_HEAD_BYTES, server_config
 
 ROOT = Path(__file__).resolve().parents[2]
+HANGS_AFTER_S = 120
+"""Measures nothing: ends a test whose server never answers."""
 
 
 @dataclass
@@ -133,7 +136,7 @@ def test_a_host_that_is_not_ours_is_refused_over_the_wire(served: Served) -> Non
 
 @pytest.mark.slow
 async def test_two_thousand_slow_sockets_do_not_keep_others_out(served: Served) -> None:
-    """Heads that never end: others are answered within a second, and the sockets are closed after their time."""
+    """Heads that never end: others are answered while these still wait, and then they are closed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 5000:
         pytest.skip("this machine allows too few open files")
@@ -144,12 +147,12 @@ async def test_two_thousand_slow_sockets_do_not_keep_others_out(served: Served) 
             writer.write(b"GET /health HTTP/1.1\r\nHost: loc")
         async with httpx.AsyncClient(trust_env=False, base_url=served.base) as http:
             for _ in range(5):
-                begun = time.perf_counter()
                 assert (await http.get("/ready")).status_code == 200
                 signed = await http.post("/webhooks/stripe", content=b"{}", headers={"Stripe-Signature": "t=1,v1=x"})
                 assert signed.status_code == 400
-                assert time.perf_counter() - begun <= 1
-        async with asyncio.timeout(HEAD_WITHIN_S + 10):
+        # The server accepts in turn, so these came before; and the last of them has not been given up yet.
+        assert not lines[-1][0].at_eof()
+        async with asyncio.timeout(HANGS_AFTER_S):
             assert [await reader.read() for reader, _ in lines] == [b""] * len(lines)
     finally:
         for _, writer in lines:
@@ -157,21 +160,32 @@ async def test_two_thousand_slow_sockets_do_not_keep_others_out(served: Served) 
 
 
 @pytest.mark.slow
-def test_a_body_that_is_held_back_is_given_up(served: Served) -> None:
-    head = (
-        f"POST /sign-in HTTP/1.1\r\nHost: localhost:{served.port}\r\nOrigin: {served.base}\r\nConnection: close\r\n"
-        "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nemail="
-    )
-    begun = time.perf_counter()
-    assert _raw(served.port, head.encode(), timeout_s=40).startswith(b"HTTP/1.1 408")
-    assert 15 < time.perf_counter() - begun < 30
+async def test_patience_ends_first_for_the_idle_then_for_a_head_and_last_for_a_body(served: Served) -> None:
+    """All three begin together. The order in which they end shows the three limits, whatever else the machine does."""
+    assert (KEEP_ALIVE_S, HEAD_WITHIN_S, BODY_WITHIN_S) == (5, 10, 20)
+    host = f"Host: localhost:{served.port}\r\n"
+    body = f"Origin: {served.base}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n"
+    begun = {
+        "idle": f"GET /health HTTP/1.1\r\n{host}\r\n",
+        "head": "GET /health HTTP/1.1\r\nHost: loc",
+        "body": f"POST /sign-in HTTP/1.1\r\n{host}{body}Connection: close\r\n\r\nemail=",
+    }
+    ended: dict[str, bytes] = {}
 
+    async def wait_for_the_end(name: str) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(begun[name].encode())
+        received = await reader.read()
+        ended[name] = received.partition(b"\r\n")[0]
+        writer.close()
 
-def test_an_idle_connection_is_closed(served: Served) -> None:
-    begun = time.perf_counter()
-    answer = _raw(served.port, f"GET /health HTTP/1.1\r\nHost: localhost:{served.port}\r\n\r\n".encode())
-    assert answer.startswith(b"HTTP/1.1 200")
-    assert 3 < time.perf_counter() - begun < 8
+    async with asyncio.timeout(HANGS_AFTER_S):
+        await asyncio.gather(*map(wait_for_the_end, begun))
+    assert list(ended.items()) == [
+        ("idle", b"HTTP/1.1 200 OK"),
+        ("head", b""),
+        ("body", b"HTTP/1.1 408 Request Timeout"),
+    ]
 
 
 def test_the_log_is_json_and_holds_no_address_of_a_page(served: Served) -> None:
