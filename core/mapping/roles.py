@@ -1,48 +1,60 @@
-"""Deciding which account is the other side of every entry: the Stripe clearing account."""
+"""Deciding which account plays which role, how sales and fees are booked, and where unknown movements go.
 
+A decision is a new version; nothing that was decided is ever changed.
+"""
+
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID, uuid4, uuid5
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.accounting.port import Account, AccountType
+from core.accounting.port import Account
+from core.books.roles import AccountRole, BookkeepingSettings
 from core.connections.access import with_access
 from core.connections.providers import open_books
-from core.db.models import AccountRole, BooksAccount, Connection, RoleVersion
+from core.db.models import BookkeepingVersion, BooksAccount, BooksTaxCode, CategoryVersion, Connection, RoleVersion
 from core.db.upsert import upsert
 from core.errors import InputError, NotFoundError
 from core.live import touch
+from core.mapping.role_specs import SPECS, RoleSpec
+from core.mapping.rules import current_roles, newest_settings, settings_of
 from core.mapping.save import Saved, find_account
-from core.mapping.services import CLEARING_TYPES, current_clearing
 from core.sync.acts import reopen_for_mapping
 from core.wiring import Wiring
 
-CLEARING_NAME = "Stripe clearing"
+_CATEGORY_LENGTH = 64
 
 
-async def save_clearing(
-    session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, account_id: str, by_user_id: UUID, now: datetime
+async def save_role(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    connection_id: UUID,
+    role: AccountRole,
+    account_id: str,
+    by_user_id: UUID,
+    now: datetime,
 ) -> Saved:
-    """Let ``account_id`` be the clearing account from now on. The same account again is no new version.
+    """Let ``account_id`` play ``role`` from now on. The same account again is no new version.
 
     Raises:
         NotFoundError: no such connection of this tenant.
-        InputError: the account cannot be used.
+        InputError: the account cannot play it; ``field`` is the role.
     """
-    # Locked, so that two people deciding at once get two versions, one after the other.
-    lock = select(Connection.id).where(Connection.id == connection_id).with_for_update(key_share=True)
-    if (await session.execute(lock)).scalar_one_or_none() is None:
-        raise NotFoundError("no such connection")
+    await _lock(session, connection_id)
+    spec = SPECS[role]
     account = await find_account(session, connection_id, account_id)
-    if account is None or not account.is_active or account.type not in CLEARING_TYPES:
-        raise InputError("Choose an active account of the type Bank.", field="clearing")
-    newest = await current_clearing(session, connection_id)
+    if account is None or not account.is_active or account.type not in spec.types:
+        raise InputError(f"Choose an active account of the type {_types(spec)}.", field=role.value)
+    newest = (await current_roles(session, connection_id)).get(role)
     if newest is not None and newest.account_id == account_id:
         return Saved(newest.version, is_new=False, reopened=0)
+    await _refuse_double_use(session, connection_id, role, account)
     version = RoleVersion(
         connection_id=connection_id,
-        role=AccountRole.CLEARING,
+        role=role,
         version=newest.version + 1 if newest else 1,
         account_id=account_id,
         created_at=now,
@@ -55,39 +67,163 @@ async def save_clearing(
     return Saved(version.version, is_new=True, reopened=reopened)
 
 
-async def create_clearing(wiring: Wiring, *, tenant_id: UUID, connection_id: UUID, by_user_id: UUID) -> Saved:
-    """Create the clearing account in the books, or find it there, and choose it. The call is outside any transaction.
+def _types(spec: RoleSpec) -> str:
+    words = [account_type.value.replace("_", " ").capitalize() for account_type in spec.types]
+    return " or ".join(words)
+
+
+async def _refuse_double_use(
+    session: AsyncSession, connection_id: UUID, role: AccountRole, account: BooksAccount
+) -> None:
+    """Clearing must be nobody else's account: only what Stripe's balance did may touch it."""
+    for other, row in (await current_roles(session, connection_id)).items():
+        if row.account_id == account.external_id and AccountRole.CLEARING in (role, other) and other is not role:
+            raise InputError(
+                f"“{account.name}” already is “{SPECS[other].name}”. The clearing account must stand alone.",
+                field=role.value,
+            )
+
+
+async def create_roles(
+    wiring: Wiring, *, tenant_id: UUID, connection_id: UUID, roles: Iterable[AccountRole], by_user_id: UUID
+) -> Saved:
+    """Create the accounts of ``roles`` in the books, or find them there, and choose them, one after the other.
+
+    Every call is outside any transaction; what was chosen before an error stays chosen, and a second try goes on.
 
     Raises:
         NotFoundError: no such connection.
-        ProviderError: the books refused or did not answer; nothing was chosen.
+        ProviderError: the books refused or did not answer.
     """
     async with wiring.db.tenant(tenant_id) as session:
         connection = await session.get(Connection, connection_id)
     if connection is None:
         raise NotFoundError("no such connection")
+    done = Saved(0, is_new=False, reopened=0)
+    for role in roles:
+        saved = await _create_role(wiring, connection, role, by_user_id)
+        done = Saved(saved.version, is_new=done.is_new or saved.is_new, reopened=done.reopened + saved.reopened)
+    return done
+
+
+async def _create_role(wiring: Wiring, connection: Connection, role: AccountRole, by_user_id: UUID) -> Saved:
+    spec = SPECS[role]
     # One key for ever: a second click, or a try after a lost answer, finds the same account.
-    key = str(uuid5(connection_id, "account:clearing"))
+    key = str(uuid5(connection.id, f"account:{role.value}"))
 
     async def create(token: str) -> Account:
-        return await open_books(wiring, connection, token).create_account(CLEARING_NAME, AccountType.BANK, key=key)
+        return await open_books(wiring, connection, token).create_account(spec.name, spec.types[0], key=key)
 
-    account = await with_access(wiring, tenant_id=tenant_id, connection_id=connection_id, call=create)
+    account = await with_access(wiring, tenant_id=connection.tenant_id, connection_id=connection.id, call=create)
 
     async def work() -> Saved:
-        async with wiring.db.tenant(tenant_id, write=True) as session:
+        async with wiring.db.tenant(connection.tenant_id, write=True) as session:
             now = wiring.runtime.now()
             await _remember(session, connection, account, now)
-            return await save_clearing(
+            return await save_role(
                 session,
-                tenant_id=tenant_id,
-                connection_id=connection_id,
+                tenant_id=connection.tenant_id,
+                connection_id=connection.id,
+                role=role,
                 account_id=account.external_id,
                 by_user_id=by_user_id,
                 now=now,
             )
 
     return await wiring.db.unit(work)
+
+
+async def save_bookkeeping(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    connection_id: UUID,
+    settings: BookkeepingSettings,
+    by_user_id: UUID,
+    now: datetime,
+) -> bool:
+    """Keep how sales and fees are booked from now on; what stands in the books stays. False: nothing was new.
+
+    Raises:
+        NotFoundError: no such connection of this tenant.
+        InputError: the tax code is not in use in these books.
+    """
+    await _lock(session, connection_id)
+    if settings.fee_tax_code_id is not None:
+        statement = select(BooksTaxCode.is_active).where(
+            BooksTaxCode.connection_id == connection_id, BooksTaxCode.external_id == settings.fee_tax_code_id
+        )
+        if not (await session.execute(statement)).scalar_one_or_none():
+            raise InputError("That tax code is not in use in your books any more.", field="fee_tax_code_id")
+    newest = await newest_settings(session, connection_id)
+    before = settings_of(newest) if newest else BookkeepingSettings()
+    if before == settings:
+        return False
+    session.add(
+        BookkeepingVersion(
+            connection_id=connection_id,
+            version=newest.version + 1 if newest else 1,
+            sale_style=settings.sale_style,
+            fee_style=settings.fee_style,
+            lost_dispute_tax=settings.lost_dispute_tax,
+            fee_tax_code_id=settings.fee_tax_code_id,
+            created_at=now,
+            created_by=by_user_id,
+        )
+    )
+    await session.flush()
+    await touch(session, tenant_id)
+    return True
+
+
+async def save_category(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    connection_id: UUID,
+    category: str,
+    account_id: str,
+    by_user_id: UUID,
+    now: datetime,
+) -> Saved:
+    """Answer where movements of a kind that Tieout does not know belong, and let go on what waited for it.
+
+    Raises:
+        NotFoundError: no such connection of this tenant.
+        InputError: no such account, or it is the clearing account itself.
+    """
+    await _lock(session, connection_id)
+    account = await find_account(session, connection_id, account_id)
+    clearing = (await current_roles(session, connection_id)).get(AccountRole.CLEARING)
+    if account is None or not account.is_active or (clearing is not None and clearing.account_id == account_id):
+        raise InputError("Choose an active account other than the clearing account.", field="account_id")
+    if not category or len(category) > _CATEGORY_LENGTH:
+        raise InputError("Stripe has no such kind of movement.", field="category")
+    made = select(func.max(CategoryVersion.version)).where(
+        CategoryVersion.connection_id == connection_id, CategoryVersion.category == category
+    )
+    version = ((await session.execute(made)).scalar_one_or_none() or 0) + 1
+    session.add(
+        CategoryVersion(
+            connection_id=connection_id,
+            category=category,
+            version=version,
+            account_id=account_id,
+            created_at=now,
+            created_by=by_user_id,
+        )
+    )
+    await session.flush()
+    await touch(session, tenant_id)
+    reopened = await reopen_for_mapping(session, connection_id=connection_id, service_id=None, now=now)
+    return Saved(version, is_new=True, reopened=reopened)
+
+
+async def _lock(session: AsyncSession, connection_id: UUID) -> None:
+    """Hold the connection, so that two people deciding at once get two versions, one after the other."""
+    lock = select(Connection.id).where(Connection.id == connection_id).with_for_update(key_share=True)
+    if (await session.execute(lock)).scalar_one_or_none() is None:
+        raise NotFoundError("no such connection")
 
 
 async def _remember(session: AsyncSession, connection: Connection, account: Account, now: datetime) -> None:

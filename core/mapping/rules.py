@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from core.books.mapping import MappingChoice, MappingRules
-from core.db.models import MappingVersion, Service, User
+from core.books.roles import AccountRole, BookkeepingSettings
+from core.db.models import BookkeepingVersion, MappingVersion, RoleVersion, Service, User
 
 DEFAULT_KEY = "*"
 """Key of the service that stands for "anything else"."""
@@ -102,3 +103,31 @@ def count_unmapped(connection_id: ColumnElement[UUID] | InstrumentedAttribute[UU
         .correlate_except(Service)
         .scalar_subquery()
     )
+
+
+async def current_roles(session: AsyncSession, connection_id: UUID) -> dict[AccountRole, RoleVersion]:
+    """Return who plays each role now; a role that nobody decided is missing."""
+    statement = select(RoleVersion).where(RoleVersion.connection_id == connection_id).order_by(RoleVersion.version)
+    return {row.role: row for row in (await session.execute(statement)).scalars()}
+
+
+async def current_bookkeeping(session: AsyncSession, connection_id: UUID) -> BookkeepingSettings:
+    """Return how sales and fees are booked now."""
+    newest = await newest_settings(session, connection_id)
+    return settings_of(newest) if newest else BookkeepingSettings()
+
+
+def settings_of(row: BookkeepingVersion) -> BookkeepingSettings:
+    """Return stored settings as the planner takes them."""
+    return BookkeepingSettings(row.sale_style, row.fee_style, row.lost_dispute_tax, row.fee_tax_code_id)
+
+
+async def newest_settings(session: AsyncSession, connection_id: UUID) -> BookkeepingVersion | None:
+    """Return the settings of bookkeeping in force as they are stored, None while nobody has touched them."""
+    statement = (
+        select(BookkeepingVersion)
+        .where(BookkeepingVersion.connection_id == connection_id)
+        .order_by(BookkeepingVersion.version.desc())
+        .limit(1)
+    )
+    return (await session.execute(statement)).scalar_one_or_none()

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.accounting.port import AccountType
 from core.books.mapping import MappingChoice, MappingRules
+from core.books.roles import AccountRole
 from core.db.models import (
-    AccountRole,
     BooksAccount,
     BooksTaxCode,
     Payment,
@@ -21,7 +21,13 @@ from core.db.models import (
     Service,
     ServiceSource,
 )
-from core.mapping.rules import DEFAULT_KEY, Decision, load_decisions, rules_of
+from core.mapping.rules import (
+    DEFAULT_KEY,
+    Decision,
+    current_roles,
+    load_decisions,
+    rules_of,
+)
 from core.mapping.suggest import suggest_account
 from core.reasons import Reason
 from core.reports.standing import Books
@@ -37,8 +43,6 @@ INCOME_TYPES = (
     AccountType.OTHER_LIABILITY,
 )
 """Where income may go; liabilities are for retainers and vouchers, which are owed until they are delivered."""
-
-CLEARING_TYPES = (AccountType.BANK,)
 
 MAPPING_REASONS = (Reason.SERVICE_NOT_MAPPED, Reason.ACCOUNT_INACTIVE, Reason.TAX_CODE_MISFIT)
 """Why payments stop that another choice on a service's row cures."""
@@ -90,10 +94,9 @@ class MappingPage:
     default: Decision | None
     rules: MappingRules
     income_accounts: list[BooksAccount]
-    clearing_accounts: list[BooksAccount]
     accounts: dict[str, BooksAccount]
     tax_codes: list[BooksTaxCode]
-    clearing: RoleVersion | None
+    roles: dict[AccountRole, RoleVersion]
     fetched_at: datetime | None
     waiting: Use
 
@@ -136,24 +139,12 @@ async def mapping_page(session: AsyncSession, books: Books, *, now: datetime) ->
         default=next((found for found in decisions if found.choice.is_default), None),
         rules=rules,
         income_accounts=income,
-        clearing_accounts=[a for a in accounts if a.is_active and a.type in CLEARING_TYPES],
         accounts=by_id,
         tax_codes=await _tax_codes(session, connection_id),
-        clearing=await current_clearing(session, connection_id),
+        roles=await current_roles(session, connection_id),
         fetched_at=max((a.read_at for a in accounts), default=None),
         waiting=await _all_waiting(session),
     )
-
-
-async def current_clearing(session: AsyncSession, connection_id: UUID) -> RoleVersion | None:
-    """Return who plays the clearing account now."""
-    statement = (
-        select(RoleVersion)
-        .where(RoleVersion.connection_id == connection_id, RoleVersion.role == AccountRole.CLEARING)
-        .order_by(RoleVersion.version.desc())
-        .limit(1)
-    )
-    return (await session.execute(statement)).scalar_one_or_none()
 
 
 async def _services(session: AsyncSession) -> list[Service]:

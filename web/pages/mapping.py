@@ -8,9 +8,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.books.roles import AccountRole
 from core.connections.books import refresh_books
 from core.errors import InputError, NotFoundError, ProviderError
-from core.mapping.roles import create_clearing, save_clearing
+from core.mapping.roles import create_roles, save_role
 from core.mapping.save import Saved, save_mapping
 from core.mapping.services import mapping_page
 from core.reports.standing import Books, read_standing
@@ -112,14 +113,19 @@ async def _choose_clearing(wiring: Wiring, visitor: Visitor, books: Books, accou
     """Create the account or take an existing one; a call to the books is never made inside a transaction."""
     connection_id = books.connection.id
     if account_id == CREATE:
-        return await create_clearing(
-            wiring, tenant_id=visitor.tenant_id, connection_id=connection_id, by_user_id=visitor.user_id
+        return await create_roles(
+            wiring,
+            tenant_id=visitor.tenant_id,
+            connection_id=connection_id,
+            roles=(AccountRole.CLEARING,),
+            by_user_id=visitor.user_id,
         )
     async with wiring.db.tenant(visitor.tenant_id, write=True) as session:
-        return await save_clearing(
+        return await save_role(
             session,
             tenant_id=visitor.tenant_id,
             connection_id=connection_id,
+            role=AccountRole.CLEARING,
             account_id=account_id,
             by_user_id=visitor.user_id,
             now=wiring.runtime.now(),

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from core.accounting.port import AccountType
+from core.books.roles import AccountRole
 from core.db.models import BooksAccount, BooksTaxCode, ServiceSource
+from core.mapping.role_specs import SPECS, RoleSpec
 from core.mapping.rules import Decision
 from core.mapping.services import MappingPage, ServiceRow, is_usable
 from core.reports.standing import Standing
@@ -20,7 +22,12 @@ _GROUPS = {
     AccountType.OTHER_INCOME: "Other income",
     AccountType.CURRENT_LIABILITY: "Other current liabilities",
     AccountType.OTHER_LIABILITY: "Other liabilities",
+    AccountType.EXPENSE: "Expenses",
+    AccountType.OTHER_EXPENSE: "Other expenses",
     AccountType.BANK: "Bank",
+    AccountType.CURRENT_ASSET: "Current assets",
+    AccountType.OTHER_ASSET: "Other assets",
+    AccountType.EQUITY: "Equity",
 }
 _GONE = "No longer active"
 _SOURCES = {ServiceSource.TEXT: "known by its description"}
@@ -41,7 +48,7 @@ def mapping_view(page: MappingPage, *, standing: Standing, visitor: Visitor, sav
         default=_default_row(page, visitor, main, saved),
         account_groups=_groups(page.income_accounts, _gone_accounts(page, decisions)),
         tax_codes=_tax_codes(page.tax_codes, {found.choice.tax_code_id for found in decisions}),
-        roles=(_clearing(page, saved),),
+        roles=(_role(SPECS[AccountRole.CLEARING], page, saved),),
         unmapped=page.unmapped,
         waiting=page.waiting.waiting,
         waiting_minor=page.waiting.waiting_minor,
@@ -147,18 +154,20 @@ def _tax_codes(codes: Iterable[BooksTaxCode], chosen: set[str | None]) -> tuple[
     )
 
 
-def _clearing(page: MappingPage, saved: str) -> views.RoleField:
-    chosen = page.clearing.account_id if page.clearing else ""
-    is_offered = any(account.external_id == chosen for account in page.clearing_accounts)
+def _role(spec: RoleSpec, page: MappingPage, saved: str) -> views.RoleField:
+    found = page.roles.get(spec.role)
+    chosen = found.account_id if found else ""
+    offered = [account for account in page.accounts.values() if account.is_active and account.type in spec.types]
+    is_offered = any(account.external_id == chosen for account in offered)
     account = page.accounts.get(chosen)
     gone = [_choice(account) if account else views.Choice(id=chosen, label="An account that is gone")]
     return views.RoleField(
-        key=CLEARING,
-        label="Stripe clearing",
-        hint="Holds money between a payment and its payout.",
-        groups=_groups(page.clearing_accounts, gone if chosen and not is_offered else []),
+        key=spec.role.value,
+        label=spec.name,
+        hint=spec.purpose,
+        groups=_groups(offered, gone if chosen and not is_offered else []),
         value=chosen,
-        create_label="" if chosen and is_offered else "Create “Stripe clearing”",
+        create_label=f"Create “{spec.name}”" if spec.creatable and not is_offered else "",
         error="This account is no longer active. Choose another one." if chosen and not is_offered else "",
-        saved=saved == CLEARING,
+        saved=saved == spec.role.value,
     )

@@ -7,12 +7,13 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 
+from core.books.roles import AccountRole
 from core.db.models import ItemState, MappingVersion, PaymentState, Service, SyncItem
 from core.errors import InputError, NotFoundError
-from core.mapping.roles import save_clearing
-from core.mapping.rules import load_rules
+from core.mapping.roles import save_role
+from core.mapping.rules import current_roles, load_rules
 from core.mapping.save import Saved, save_mapping
-from core.mapping.services import MappingPage, current_clearing, mapping_page
+from core.mapping.services import MappingPage, mapping_page
 from core.reasons import Reason
 from core.reports.standing import Standing, read_standing
 from core.wiring import Wiring
@@ -198,7 +199,6 @@ async def test_the_page_knows_use_prices_and_suggestions(books: Books) -> None:
     assert suggested.external_id == books.retainers
     assert [row.name for row in page.rows] == ["Portrait session", "Client retainer"]
     assert {account.name for account in page.income_accounts} == {"Session income", "Client retainers"}
-    assert [account.name for account in page.clearing_accounts] == ["Checking"]
     await books.save(retainer, books.income)
     assert {row.name: row.suggestion for row in (await books.page()).rows}["Client retainer"] is None
 
@@ -225,8 +225,9 @@ async def test_the_clearing_account_is_a_bank_account(books: Books) -> None:
 
     async def choose(account_id: str) -> Saved:
         async with books.wiring.db.tenant(books.tenant_id, write=True) as session:
-            return await save_clearing(
+            return await save_role(
                 session,
+                role=AccountRole.CLEARING,
                 tenant_id=books.tenant_id,
                 connection_id=books.connection_id,
                 account_id=account_id,
@@ -240,8 +241,7 @@ async def test_the_clearing_account_is_a_bank_account(books: Books) -> None:
     assert await choose(books.bank) == Saved(1, True, 1)
     assert not (await choose(books.bank)).is_new
     async with books.wiring.db.tenant(books.tenant_id) as session:
-        clearing = await current_clearing(session, books.connection_id)
-        assert clearing is not None
+        clearing = (await current_roles(session, books.connection_id))[AccountRole.CLEARING]
         assert clearing.account_id == books.bank
         assert (await session.get_one(SyncItem, item)).state is ItemState.PENDING
 

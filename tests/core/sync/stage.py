@@ -21,7 +21,8 @@ from core.connections.books import connect_built_in, refresh_books
 from core.connections.providers import open_books
 from core.connections.refresh import put_tokens
 from core.db.models import BooksTaxCode, Connection, ConnectionMode
-from core.mapping.roles import create_clearing
+from core.mapping.role_specs import SPECS
+from core.mapping.roles import create_roles
 from core.mapping.save import save_mapping
 from core.oauth import Identity, TokenSet
 from core.sync.worker import Worker
@@ -97,7 +98,13 @@ async def _keep_books(wiring: Wiring, owner: Owner) -> MockAccountingAdapter:
     assert isinstance(books, MockAccountingAdapter)
     income = await books.create_account("Income of the story", AccountType.INCOME, key="income")
     await refresh_books(wiring, tenant_id=owner.tenant_id, connection_id=connection_id)
-    await create_clearing(wiring, tenant_id=owner.tenant_id, connection_id=connection_id, by_user_id=owner.user_id)
+    await create_roles(
+        wiring,
+        tenant_id=owner.tenant_id,
+        connection_id=connection_id,
+        roles=[role for role, spec in SPECS.items() if spec.creatable],
+        by_user_id=owner.user_id,
+    )
     async with wiring.db.tenant(owner.tenant_id, write=True) as session:
         codes = (await session.execute(select(BooksTaxCode).where(BooksTaxCode.is_active))).scalars().all()
         await save_mapping(
