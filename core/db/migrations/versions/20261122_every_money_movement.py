@@ -245,6 +245,7 @@ def upgrade() -> None:
         sa.Column("failure_code", sa.String(length=120), nullable=True),
         sa.Column("failure_message", sa.String(length=500), nullable=True),
         sa.Column("lines_read", sa.Boolean(), nullable=False),
+        sa.Column("lines_minor", sa.BigInteger(), nullable=True),
         sa.Column("created_at", core.db.types.UTCDateTime(), nullable=False),
         sa.Column("fetched_at", core.db.types.UTCDateTime(), nullable=False),
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -376,6 +377,17 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("read_total_minor", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("read_date", sa.Date(), nullable=True))
         batch_op.add_column(sa.Column("read_at", core.db.types.UTCDateTime(), nullable=True))
+        batch_op.create_index("ix_books_document_day", ["tenant_id", "connection_id", "book_date"], unique=False)
+        batch_op.create_index("ix_books_document_posted", ["tenant_id", "connection_id", "posted_at"], unique=False)
+        batch_op.create_index("ix_books_document_read", ["tenant_id", "read_state"], unique=False)
+
+    with op.batch_alter_table("sync_item", schema=None) as batch_op:
+        batch_op.create_index("ix_sync_item_state", ["tenant_id", "state", "created_at"], unique=False)
+
+    with op.batch_alter_table("payment", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_payment_balance_transaction", ["tenant_id", "stripe_balance_transaction_id"], unique=False
+        )
 
     with op.batch_alter_table("lane", schema=None) as batch_op:
         batch_op.add_column(sa.Column("stopped_at", core.db.types.UTCDateTime(), nullable=True))
@@ -396,7 +408,16 @@ def downgrade() -> None:
     with op.batch_alter_table("lane", schema=None) as batch_op:
         batch_op.drop_column("stopped_at")
 
+    with op.batch_alter_table("payment", schema=None) as batch_op:
+        batch_op.drop_index("ix_payment_balance_transaction")
+
+    with op.batch_alter_table("sync_item", schema=None) as batch_op:
+        batch_op.drop_index("ix_sync_item_state")
+
     with op.batch_alter_table("books_document", schema=None) as batch_op:
+        batch_op.drop_index("ix_books_document_read")
+        batch_op.drop_index("ix_books_document_posted")
+        batch_op.drop_index("ix_books_document_day")
         batch_op.drop_column("read_at")
         batch_op.drop_column("read_date")
         batch_op.drop_column("read_total_minor")
