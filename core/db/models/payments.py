@@ -60,6 +60,7 @@ class Payment(TenantOwned, Base):
         CheckConstraint("settled_minor - fee_minor = net_minor", name="gross_less_fee_is_net"),
         Index("ix_payment_newest", "tenant_id", "paid_at", "id"),
         Index("ix_payment_state", "tenant_id", "state", "paid_at", "id"),
+        Index("ix_payment_balance_transaction", "tenant_id", "stripe_balance_transaction_id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)

@@ -90,6 +90,7 @@ class SyncItem(TenantOwned, Base):
             postgresql_where=text("due_at IS NOT NULL"),
         ),
         Index("ix_sync_item_payment", "tenant_id", "payment_id"),
+        Index("ix_sync_item_state", "tenant_id", "state", "created_at"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
@@ -144,6 +145,9 @@ class BooksDocument(TenantOwned, Base):
         ),
         ForeignKeyConstraint(["tenant_id", "item_id"], ["sync_item.tenant_id", "sync_item.id"], ondelete="CASCADE"),
         Index("ix_books_document_reference", "tenant_id", "connection_id", "reference"),
+        Index("ix_books_document_day", "tenant_id", "connection_id", "book_date"),
+        Index("ix_books_document_posted", "tenant_id", "connection_id", "posted_at"),
+        Index("ix_books_document_read", "tenant_id", "read_state"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
