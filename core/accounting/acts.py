@@ -1,4 +1,4 @@
-"""The three everyday acts, whole, from the halves that every adapter has. Providers share this and nothing else.
+"""The everyday acts, whole, from the halves that every adapter has. Providers share this and nothing else.
 
 The sync engine does not come through here: it commits each frozen write before it is sent, and it raises the revision
 of its key after a refusal that was repaired. Here nothing is stored, so a provider that remembers refusals under their
@@ -11,7 +11,7 @@ from dataclasses import replace
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from core.accounting.port import AccountingInvoice, AccountingProvider, Posted, PreparedWrite
-from core.books.documents import Customer, Document, Invoice, Payment
+from core.books.documents import Customer, Document, Invoice, Item, MoneyDocument, Payment
 from core.books.keys import operation_key
 from core.errors import ProviderRejectedError
 from core.reasons import Reason
@@ -61,10 +61,7 @@ async def create_invoice(
     provider: AccountingProvider, invoice: Invoice, *, within: UUID, customer_id: str
 ) -> AccountingInvoice:
     """Create the items that the invoice needs, then the invoice. The caller compares the total that comes back."""
-    ids = {invoice.customer_step: customer_id}
-    for item in provider.supporting(invoice):
-        posted = await ensure(provider, item, within=within, source_id=item.service_id, ids={})
-        ids[item.step] = posted.external_id
+    ids = {invoice.customer_step: customer_id, **await support(provider, invoice, within=within)}
     posted = await ensure(provider, invoice, within=within, source_id=invoice.reference, ids=ids)
     return AccountingInvoice(posted.external_id, posted.number, posted.total_minor or 0, posted.currency or "")
 
@@ -75,6 +72,35 @@ async def record_payment(
     """Record the payment against the invoice. The caller compares the total that comes back."""
     ids = {payment.customer_step: customer_id, payment.invoice_step: invoice_id}
     return await ensure(provider, payment, within=within, source_id=payment.reference, ids=ids)
+
+
+async def post_document(
+    provider: AccountingProvider, document: MoneyDocument, *, within: UUID, ids: Mapping[str, str]
+) -> dict[str, Posted]:
+    """Post any document with what it needs, in the parts that these books take; return each part by its step.
+
+    Args:
+        provider: the opened books.
+        document: what to post.
+        within: stands for the connection in the keys.
+        ids: external ids of the steps that are no support of the document: its client, the invoice that it pays.
+    """
+    known = dict(ids)
+    posted: dict[str, Posted] = {}
+    for part in provider.parts(document):
+        known.update(await support(provider, part, within=within))
+        posted[part.step] = await ensure(provider, part, within=within, source_id=part.reference, ids=known)
+        known[part.step] = posted[part.step].external_id
+    return posted
+
+
+async def support(provider: AccountingProvider, document: Document, *, within: UUID) -> dict[str, str]:
+    """Make sure that the items and payees of ``document`` exist; return their ids by step."""
+    ids: dict[str, str] = {}
+    for needed in provider.supporting(document):
+        source_id = needed.service_id if isinstance(needed, Item) else needed.name
+        ids[needed.step] = (await ensure(provider, needed, within=within, source_id=source_id, ids={})).external_id
+    return ids
 
 
 async def _ours_after_all(

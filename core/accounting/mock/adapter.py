@@ -1,51 +1,67 @@
 """The practice books behind the port. They refuse what real books refuse."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from typing import TypeVar
 
 import msgspec
 
 from core.accounting import acts
-from core.accounting.mock.books import RECEIVABLE, SALES_TAX, CustomerRow, DocumentRow, MockBooks
+from core.accounting.mock import rules
+from core.accounting.mock.bodies import Body, freeze
+from core.accounting.mock.books import RECEIVABLE, SALES_TAX, DocumentRow, MockBooks
 from core.accounting.port import (
     Account,
     AccountingInvoice,
     AccountType,
     Company,
+    FoundSale,
     Limits,
     Posted,
     PreparedWrite,
+    Standing,
     TaxCode,
 )
-from core.books.documents import Customer, Document, DocumentKind, Invoice, Item, Payment
-from core.errors import ProviderRejectedError, StopError
+from core.books.documents import (
+    MONEY,
+    Customer,
+    Deposit,
+    Document,
+    DocumentKind,
+    Expense,
+    Invoice,
+    Item,
+    MoneyDocument,
+    Payee,
+    Payment,
+)
+from core.errors import ProviderError, ProviderRejectedError
 from core.reasons import Reason
 
+T = TypeVar("T")
 KIND = "mock"
-
-
-class Body(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The frozen form of a document: names or dates, and the entries with debits positive."""
-
-    name: str = ""
-    email: str | None = None
-    date: str = ""
-    customer_id: str = ""
-    invoice_id: str | None = None
-    entries: tuple[tuple[str, int], ...] = ()
-    """Account id (``receivable`` and ``tax`` for the books' own) and amount in minor units."""
+TOGETHER = 50
+PAYEE = "Stripe"
+_SALES = (DocumentKind.INVOICE.value, DocumentKind.SALES_RECEIPT.value)
 
 
 class MockAccountingAdapter:
     """A provider whose books are a file of ours."""
 
     name = "Practice books"
-    limits = Limits(calls_per_second=1000.0, settling_s=0.0)
+    limits = Limits(calls_per_second=1000.0, settling_s=0.0, together=dict.fromkeys(sorted(MONEY), TOGETHER))
 
     def __init__(self, books: MockBooks, company: Company) -> None:
         self.books = books
         self._company = company
         self._within = acts.namespace(KIND, company.external_id)
+        self._calls = 0
+
+    @property
+    def calls(self) -> int:
+        """How often the file was asked: what would be one request to real books counts as one."""
+        return self._calls
 
     async def sync_customer(self, customer: Customer) -> str:
         """Find or create the customer; return its id in the books."""
@@ -61,86 +77,82 @@ class MockAccountingAdapter:
             self, payment, within=self._within, customer_id=customer_id, invoice_id=invoice_id
         )
 
-    def supporting(self, document: Document) -> Sequence[Item]:
-        """None: a line names its income account itself."""
-        del document
-        return ()
+    def parts(self, document: MoneyDocument) -> Sequence[MoneyDocument]:
+        """Every document is taken as it is."""
+        return (document,)
+
+    def supporting(self, document: Document) -> Sequence[Item | Payee]:
+        """Stripe as the payee of expenses and deposits; a sale line names its income account itself."""
+        if not isinstance(document, Expense | Deposit):
+            return ()
+        return (Payee(PAYEE, self._company.home_currency),)
 
     def prepare(self, document: Document, *, key: str, ids: Mapping[str, str], revision: int = 0) -> PreparedWrite:
         """Freeze ``document`` into bytes."""
-        match document:
-            case Customer():
-                name = _customer_name(document, revision)
-                return _write(document, key, name, Body(name=name, email=document.email), document.currency)
-            case Invoice():
-                self._refuse_beforehand(document)
-                body = Body(
-                    date=document.date.isoformat(),
-                    customer_id=_needed(ids, document.customer_step),
-                    entries=(
-                        ("receivable", document.total_minor),
-                        *((line.income_account_id, -line.amount_minor) for line in document.lines),
-                        *((("tax", -document.tax_minor),) if document.tax_minor else ()),
-                    ),
-                )
-                return _write(document, key, document.reference, body, document.currency)
-            case Payment():
-                self._refuse_beforehand(document)
-                body = Body(
-                    date=document.date.isoformat(),
-                    customer_id=_needed(ids, document.customer_step),
-                    invoice_id=_needed(ids, document.invoice_step),
-                    entries=(
-                        (document.clearing_account_id, document.amount_minor),
-                        ("receivable", -document.amount_minor),
-                    ),
-                )
-                return _write(document, key, document.reference, body, document.currency)
-            case Item():
-                raise StopError(Reason.OUR_FAULT, {"unexpected": "item"})
+        if not isinstance(document, Customer | Item | Payee):
+            rules.refuse_beforehand(self._company, document)
+        return freeze(document, key, ids, revision)
 
     async def execute(self, write: PreparedWrite, *, send: int = 1) -> Posted:
         """Write the document, its entries and its key in one transaction; a known key changes nothing."""
         del send
-        body = msgspec.json.decode(write.body, type=Body)
-        with self.books.transaction() as db:
-            external_id = self.books.answered(db, write.key)
-            if external_id is None:
-                if write.kind is DocumentKind.CUSTOMER:
-                    external_id = self._add_customer(db, body)
-                else:
-                    external_id = self._add_document(db, write, body)
-                self.books.remember(db, write.key, write.kind.value, external_id)
-        return self._posted(write, external_id)
+        self._calls += 1
+        return self._executed(write)
+
+    async def execute_many(
+        self, writes: Sequence[PreparedWrite], *, key: str, send: int = 1
+    ) -> Sequence[Posted | ProviderError]:
+        """Write each in a transaction of its own; each key is remembered, so the key of the whole is not needed."""
+        del key, send
+        self._calls += 1
+        return [_caught(self._executed, write) for write in writes]
 
     async def look_up(self, write: PreparedWrite) -> Posted | None:
         """Ask the books whether the write exists, by name or reference."""
-        if write.kind is DocumentKind.CUSTOMER:
-            return self._look_up_customer(write)
-        for document in self.books.documents(write.kind.value):
-            if document.reference == write.reference:
-                if not document.is_ours:
-                    raise ProviderRejectedError(Reason.NUMBER_TAKEN, detail={"reference": write.reference})
-                if document.customer_id != write.party_id:
-                    raise ProviderRejectedError(Reason.CHANGED_IN_BOOKS, detail={"reference": write.reference})
-                return self._posted(write, document.id)
-        return None
+        self._calls += 1
+        return self._looked_up(write)
+
+    async def look_up_many(self, writes: Sequence[PreparedWrite]) -> Sequence[Posted | ProviderError | None]:
+        """Look several writes up, in their order."""
+        self._calls += 1
+        return [_caught(self._looked_up, write) for write in writes]
+
+    async def read_back(self, kind: DocumentKind, external_ids: Sequence[str]) -> Mapping[str, Standing]:
+        """Read documents again by their ids; one that is gone is said to be."""
+        self._calls += 1
+        return {key: _standing(key, self.books.document_of_id(kind.value, key)) for key in external_ids}
+
+    async def read_balance(self, account_id: str) -> int:
+        """Return what the account holds, debit positive."""
+        self._calls += 1
+        return self.books.balance(account_id)
+
+    async def list_sales(self, start: date, end: date) -> list[FoundSale]:
+        """Return the invoices and sales receipts of those days, whoever wrote them; voided ones are none."""
+        self._calls += 1
+        return [
+            _sale(row) for row in self.books.documents_within(start, end) if row.kind in _SALES and not row.is_voided
+        ]
 
     async def read_company(self) -> Company:
         """Return whose books these are."""
+        self._calls += 1
         return self.books.company()
 
     async def list_accounts(self) -> list[Account]:
         """Return the whole chart of accounts."""
+        self._calls += 1
         return self.books.accounts()
 
     async def list_tax_codes(self) -> list[TaxCode]:
         """Return the tax codes."""
+        self._calls += 1
         return self.books.tax_codes()
 
     async def create_account(self, name: str, account_type: AccountType, *, key: str) -> Account:
         """Find an account of this name and type or create it. The name is the identity; the key is not needed."""
         del key
+        self._calls += 1
         wanted = " ".join(name.split())
         found = next((a for a in self.books.accounts() if a.name.casefold() == wanted.casefold()), None)
         if found is None:
@@ -156,126 +168,120 @@ class MockAccountingAdapter:
         del kind, external_id
         return None
 
-    def _refuse_beforehand(self, document: Invoice | Payment) -> None:
-        home = self._company.home_currency.upper()
-        if document.currency.upper() != home:
-            raise ProviderRejectedError(
-                Reason.CURRENCY_NOT_ENABLED, detail={"currency": document.currency.upper(), "home_currency": home}
-            )
-        _refuse_closed(document.date.isoformat(), self._company.options.get("book_close_date", ""))
+    def _executed(self, write: PreparedWrite) -> Posted:
+        body = msgspec.json.decode(write.body, type=Body)
+        with self.books.transaction() as db:
+            external_id = self.books.answered(db, write.key)
+            if external_id is None:
+                external_id = self._added(db, write, body)
+                self.books.remember(db, write.key, write.kind.value, external_id)
+        return self._posted(write, external_id)
 
-    def _add_customer(self, db: sqlite3.Connection, body: Body) -> str:
-        if any(row.name.casefold() == body.name.casefold() for row in self.books.customers()):
-            raise ProviderRejectedError(Reason.NAME_TAKEN, "the name is in use", detail={"client": body.name})
-        added = db.execute(
-            "INSERT INTO customer (company, name, email) VALUES (?, ?, ?)",
-            (self._company.external_id, body.name, body.email),
-        )
-        return str(added.lastrowid)
-
-    def _add_document(self, db: sqlite3.Connection, write: PreparedWrite, body: Body) -> str:
-        _refuse_closed(body.date, self.books.company().options["book_close_date"])
-        self._refuse_archived(body)
-        documents = {document.id: document for document in self.books.documents()}
-        if any(d.kind == write.kind.value and d.reference == write.reference for d in documents.values()):
-            raise ProviderRejectedError(
-                Reason.NUMBER_TAKEN, "the number is in use", detail={"reference": write.reference}
-            )
-        if body.invoice_id is not None:
-            paid = documents.get(body.invoice_id)
-            if paid is None or paid.customer_id != body.customer_id:
-                raise ProviderRejectedError(Reason.CHANGED_IN_BOOKS, "no such invoice of this customer")
-            if paid.paid_minor + (write.total_minor or 0) > paid.total_minor:
-                raise ProviderRejectedError(Reason.CHANGED_IN_BOOKS, "the invoice is paid already")
+    def _added(self, db: sqlite3.Connection, write: PreparedWrite, body: Body) -> str:
+        if write.kind is DocumentKind.CUSTOMER:
+            rules.refuse_taken_name(self.books, body)
+            return self.books.add_customer(body.name, body.email, db)
+        if write.kind is DocumentKind.PAYEE:
+            return self.books.find_payee(body.name) or self.books.add_payee(body.name, db)
+        rules.refuse_document(self.books, write, body)
         own = {"receivable": self.books.account_named(RECEIVABLE), "tax": self.books.account_named(SALES_TAX)}
-        return self.books.add_document(
-            db,
-            DocumentRow(
-                id="",
-                kind=write.kind.value,
-                reference=write.reference,
-                is_ours=True,
-                date=body.date,
-                currency=write.currency,
-                total_minor=write.total_minor or 0,
-                customer_id=body.customer_id,
-                pays_id=body.invoice_id,
-                paid_minor=0,
-            ),
-            [(own.get(account, account), amount) for account, amount in body.entries],
+        row = DocumentRow(
+            id="",
+            kind=write.kind.value,
+            reference=write.reference,
+            is_ours=True,
+            date=body.date,
+            currency=write.currency,
+            total_minor=write.total_minor or 0,
+            customer_id=body.customer_id or "0",
+            pays_id=body.pays_id,
+            paid_minor=0,
+            payee_id=body.payee_id,
+            memo=body.memo,
         )
+        return self.books.add_document(db, row, [(own.get(key, key), amount) for key, amount in body.entries])
 
-    def _refuse_archived(self, body: Body) -> None:
-        customer = next((row for row in self.books.customers() if row.id == body.customer_id), None)
-        if customer is None or not customer.active:
-            name = customer.name if customer else "this client"
-            raise ProviderRejectedError(Reason.CUSTOMER_INACTIVE, detail={"client": name})
-        accounts = {account.external_id: account for account in self.books.accounts()}
-        for account_id, _ in body.entries:
-            account = accounts.get(account_id)
-            if account_id not in ("receivable", "tax") and (account is None or not account.active):
-                name = account.name if account else "that account"
-                raise ProviderRejectedError(Reason.ACCOUNT_INACTIVE, detail={"account": name})
+    def _looked_up(self, write: PreparedWrite) -> Posted | None:
+        match write.kind:
+            case DocumentKind.CUSTOMER:
+                return self._look_up_customer(write)
+            case DocumentKind.PAYEE:
+                payee_id = self.books.find_payee(write.reference)
+                return self._posted(write, payee_id) if payee_id else None
+            case _:
+                return self._look_up_document(write)
 
     def _look_up_customer(self, write: PreparedWrite) -> Posted | None:
         sent = msgspec.json.decode(write.body, type=Body)
         match = next((row for row in self.books.customers() if row.name.casefold() == sent.name.casefold()), None)
         if match is None:
             return None
-        if not _same_person(sent.email, match):
+        if not rules.is_same_person(sent.email, match):
             raise ProviderRejectedError(Reason.NAME_TAKEN, detail={"client": sent.name})
         if not match.active:
             raise ProviderRejectedError(Reason.CUSTOMER_INACTIVE, detail={"client": sent.name})
         return self._posted(write, match.id)
 
+    def _look_up_document(self, write: PreparedWrite) -> Posted | None:
+        document = self.books.find_document(write.kind.value, write.reference)
+        if document is None:
+            return None
+        if not document.is_ours:
+            raise ProviderRejectedError(Reason.NUMBER_TAKEN, detail={"reference": write.reference})
+        if document.is_voided or _party(document) != write.party_id:
+            raise ProviderRejectedError(Reason.CHANGED_IN_BOOKS, detail={"reference": write.reference})
+        return self._posted(write, document.id)
+
     def _posted(self, write: PreparedWrite, external_id: str) -> Posted:
-        if write.kind is DocumentKind.CUSTOMER:
+        """Return what stands; of a document that was deleted since, what was answered to its key."""
+        if write.kind not in MONEY:
             return Posted(external_id, write.reference, None, None, None, None)
-        document = next(d for d in self.books.documents(write.kind.value) if d.id == external_id)
+        document = self.books.document_of_id(write.kind.value, external_id)
+        if document is None:
+            return Posted(external_id, write.reference, None, write.total_minor, write.currency, write.party_id)
         return Posted(
             external_id=document.id,
             number=document.reference,
             version=None,
             total_minor=document.total_minor,
             currency=document.currency,
-            party_id=document.customer_id,
+            party_id=_party(document),
         )
 
 
-def _write(
-    document: Customer | Invoice | Payment, key: str, reference: str, body: Body, currency: str
-) -> PreparedWrite:
-    return PreparedWrite(
-        kind=document.kind,
-        step=document.step,
-        key=key,
-        reference=reference,
-        path=f"/{document.kind.value}",
-        body=msgspec.json.encode(body),
-        total_minor=None if isinstance(document, Customer) else document.total_minor,
-        currency=currency.upper(),
-        party_id=body.customer_id or None,
+def _caught(work: Callable[[PreparedWrite], T], write: PreparedWrite) -> T | ProviderError:
+    try:
+        return work(write)
+    except ProviderError as exc:
+        return exc
+
+
+def _party(row: DocumentRow) -> str | None:
+    return row.payee_id if row.customer_id == "0" else row.customer_id
+
+
+def _standing(external_id: str, row: DocumentRow | None) -> Standing:
+    if row is None:
+        return Standing(external_id, None, False, None, None, None)
+    return Standing(
+        external_id=external_id,
+        number=row.reference,
+        stands=not row.is_voided,
+        total_minor=row.total_minor,
+        currency=row.currency,
+        date=date.fromisoformat(row.date),
+        changed_at=datetime.fromisoformat(row.changed_at) if row.changed_at else None,
     )
 
 
-def _customer_name(customer: Customer, revision: int) -> str:
-    name = " ".join(customer.name.split()) or customer.email or "Stripe client"
-    candidates = [name, *(f"{name} ({extra})" for extra in (customer.email, customer.stripe_customer_id) if extra)]
-    if revision >= len(candidates):
-        raise ProviderRejectedError(Reason.NAME_TAKEN, "every candidate name is taken", detail={"client": name})
-    return candidates[revision]
-
-
-def _same_person(email: str | None, match: CustomerRow) -> bool:
-    return not email or not match.email or email.strip().casefold() == match.email.strip().casefold()
-
-
-def _refuse_closed(day: str, closed_to: str) -> None:
-    if closed_to and day <= closed_to:
-        raise ProviderRejectedError(Reason.PERIOD_CLOSED, detail={"date": day, "closed_to": closed_to})
-
-
-def _needed(ids: Mapping[str, str], step: str) -> str:
-    if step not in ids:
-        raise StopError(Reason.OUR_FAULT, {"missing_step": step})
-    return ids[step]
+def _sale(row: DocumentRow) -> FoundSale:
+    return FoundSale(
+        kind=DocumentKind(row.kind),
+        external_id=row.id,
+        number=row.reference,
+        date=date.fromisoformat(row.date),
+        total_minor=row.total_minor,
+        currency=row.currency,
+        customer_name=row.customer_name,
+        note=f"{row.reference} {row.memo}".strip(),
+    )

@@ -8,45 +8,20 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
+from core.accounting.mock import schema
+from core.accounting.mock.schema import RECEIVABLE, SALES_TAX
 from core.accounting.port import Account, AccountType, Company, TaxCode
 
-RECEIVABLE = "Accounts receivable"
-SALES_TAX = "Sales tax payable"
+__all__ = ["RECEIVABLE", "SALES_TAX", "CustomerRow", "DocumentRow", "MockBooks"]
 
-_CHART = (
-    ("Checking", AccountType.BANK),
-    (RECEIVABLE, AccountType.RECEIVABLE),
-    ("Session income", AccountType.INCOME),
-    ("Product income", AccountType.INCOME),
-    ("Discounts given", AccountType.INCOME),
-    ("Bank charges", AccountType.EXPENSE),
-    (SALES_TAX, AccountType.CURRENT_LIABILITY),
-    ("Opening balance", AccountType.EQUITY),
+_DOCUMENTS = (
+    "SELECT d.*, c.name AS customer_name,"
+    " (SELECT COALESCE(SUM(p.total_minor), 0) FROM document p WHERE p.pays_id = d.id) AS paid_minor"
+    " FROM document d LEFT JOIN customer c ON c.id = d.customer_id WHERE d.company = ? AND "
 )
-_TAX_CODES = {
-    "US": (("Taxable", None), ("Non-taxable", 0)),
-    "GB": (("20.0% S", 200_000), ("0.0% Z", 0), ("Exempt", 0)),
-}
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS company (id TEXT PRIMARY KEY, name TEXT NOT NULL, country TEXT NOT NULL,
-    home_currency TEXT NOT NULL, closed_to TEXT NOT NULL DEFAULT '');
-CREATE TABLE IF NOT EXISTS account (id INTEGER PRIMARY KEY, company TEXT NOT NULL, name TEXT NOT NULL COLLATE NOCASE,
-    type TEXT NOT NULL, active INTEGER NOT NULL DEFAULT 1, UNIQUE (company, name));
-CREATE TABLE IF NOT EXISTS tax_code (id INTEGER PRIMARY KEY, company TEXT NOT NULL, name TEXT NOT NULL,
-    rate_ppm INTEGER, active INTEGER NOT NULL DEFAULT 1, UNIQUE (company, name));
-CREATE TABLE IF NOT EXISTS customer (id INTEGER PRIMARY KEY, company TEXT NOT NULL, name TEXT NOT NULL COLLATE NOCASE,
-    email TEXT, active INTEGER NOT NULL DEFAULT 1, UNIQUE (company, name));
-CREATE TABLE IF NOT EXISTS document (id INTEGER PRIMARY KEY, company TEXT NOT NULL, kind TEXT NOT NULL,
-    reference TEXT NOT NULL, is_ours INTEGER NOT NULL, date TEXT NOT NULL, currency TEXT NOT NULL,
-    total_minor INTEGER NOT NULL, customer_id INTEGER NOT NULL, pays_id INTEGER, UNIQUE (company, kind, reference));
-CREATE TABLE IF NOT EXISTS entry (document_id INTEGER NOT NULL, account_id INTEGER NOT NULL,
-    amount_minor INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS answer (company TEXT NOT NULL, key TEXT NOT NULL, kind TEXT NOT NULL,
-    external_id TEXT NOT NULL, PRIMARY KEY (company, key));
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +36,11 @@ class CustomerRow:
 
 @dataclass(frozen=True, slots=True)
 class DocumentRow:
-    """A document in the practice books. ``paid_minor`` is what payments settled of an invoice."""
+    """A document in the practice books.
+
+    ``paid_minor`` is what payments settled of an invoice, or repayments of a credit note. ``customer_id`` is ``"0"``
+    where the document has no client. A voided one stays, with a total of zero and without entries.
+    """
 
     id: str
     kind: str
@@ -73,6 +52,11 @@ class DocumentRow:
     customer_id: str
     pays_id: str | None
     paid_minor: int
+    payee_id: str | None = None
+    memo: str = ""
+    is_voided: bool = False
+    changed_at: str | None = None
+    customer_name: str = ""
 
 
 class MockBooks:
@@ -86,9 +70,7 @@ class MockBooks:
             # Must come before the transaction; the file remembers it.
             db.execute("PRAGMA journal_mode = WAL")
         with self.transaction() as db:
-            for statement in filter(str.strip, _SCHEMA.split(";")):
-                db.execute(statement)
-            self._seed(db, company)
+            schema.build(db, company)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -104,7 +86,7 @@ class MockBooks:
 
     def company(self) -> Company:
         """Return whose books these are; ``book_close_date`` is the last closed day."""
-        row = self._one("SELECT * FROM company WHERE id = ?", self._id)
+        row = self._all("SELECT * FROM company WHERE id = ?", self._id)[0]
         options = {"book_close_date": row["closed_to"]}
         return Company(row["id"], row["name"], row["country"], row["home_currency"], options)
 
@@ -126,39 +108,52 @@ class MockBooks:
         rows = self._all("SELECT * FROM customer WHERE company = ? ORDER BY id", self._id)
         return [CustomerRow(str(row["id"]), row["name"], row["email"], bool(row["active"])) for row in rows]
 
-    def documents(self, kind: str = "") -> list[DocumentRow]:
-        """Return the documents of one kind, or all."""
-        rows = self._all(
-            "SELECT d.*, (SELECT COALESCE(SUM(p.total_minor), 0) FROM document p WHERE p.pays_id = d.id) AS paid_minor "
-            "FROM document d WHERE d.company = ? AND (? = '' OR d.kind = ?) ORDER BY d.id",
-            self._id,
-            kind,
-            kind,
-        )
-        return [
-            DocumentRow(
-                id=str(row["id"]),
-                kind=row["kind"],
-                reference=row["reference"],
-                is_ours=bool(row["is_ours"]),
-                date=row["date"],
-                currency=row["currency"],
-                total_minor=row["total_minor"],
-                customer_id=str(row["customer_id"]),
-                pays_id=None if row["pays_id"] is None else str(row["pays_id"]),
-                paid_minor=row["paid_minor"],
-            )
-            for row in rows
-        ]
+    def find_payee(self, name: str) -> str | None:
+        """Return the id of the payee of this name."""
+        rows = self._all("SELECT id FROM payee WHERE company = ? AND name = ?", self._id, name)
+        return str(rows[0]["id"]) if rows else None
 
-    def trial_balance(self) -> dict[str, int]:
-        """Return the balance of each account by name, debit positive; the sum is zero."""
+    def documents(self, kind: str = "") -> list[DocumentRow]:
+        """Return the documents of one kind, or all, in the order of their writing."""
+        rows = self._all(_DOCUMENTS + "(? = '' OR d.kind = ?) ORDER BY d.id", self._id, kind, kind)
+        return [_document(row) for row in rows]
+
+    def documents_within(self, start: date, end: date) -> list[DocumentRow]:
+        """Return the documents dated within the days, both included."""
+        days = (start.isoformat(), end.isoformat())
+        rows = self._all(_DOCUMENTS + "d.date BETWEEN ? AND ? ORDER BY d.date, d.id", self._id, *days)
+        return [_document(row) for row in rows]
+
+    def find_document(self, kind: str, reference: str) -> DocumentRow | None:
+        """Return the document of this kind and reference."""
+        rows = self._all(_DOCUMENTS + "d.kind = ? AND d.reference = ?", self._id, kind, reference)
+        return _document(rows[0]) if rows else None
+
+    def document_of_id(self, kind: str, document_id: str) -> DocumentRow | None:
+        """Return the document of this kind and id; None when it was deleted."""
+        rows = self._all(_DOCUMENTS + "d.kind = ? AND d.id = ?", self._id, kind, document_id)
+        return _document(rows[0]) if rows else None
+
+    def trial_balance(self, as_of: date | None = None) -> dict[str, int]:
+        """Return the balance of each account by name at the end of a day, or now; debit positive; the sum is zero."""
         rows = self._all(
-            "SELECT a.name, SUM(e.amount_minor) AS balance FROM entry e JOIN account a ON a.id = e.account_id "
-            "WHERE a.company = ? GROUP BY a.id ORDER BY a.name",
+            "SELECT a.name, SUM(e.amount_minor) AS balance FROM entry e JOIN account a ON a.id = e.account_id"
+            " JOIN document d ON d.id = e.document_id"
+            " WHERE a.company = ? AND d.date <= ? GROUP BY a.id ORDER BY a.name",
             self._id,
+            as_of.isoformat() if as_of else "9999",
         )
         return {row["name"]: row["balance"] for row in rows}
+
+    def balance(self, account_id: str) -> int:
+        """Return what one account holds, debit positive."""
+        rows = self._all(
+            "SELECT COALESCE(SUM(e.amount_minor), 0) AS balance FROM entry e JOIN account a ON a.id = e.account_id"
+            " WHERE a.company = ? AND CAST(a.id AS TEXT) = ?",
+            self._id,
+            account_id,
+        )
+        return int(rows[0]["balance"])
 
     def close_to(self, day: str) -> None:
         """Close the books up to and with ``day`` (YYYY-MM-DD); an empty text opens them."""
@@ -182,16 +177,20 @@ class MockBooks:
     def add_account(self, name: str, account_type: AccountType) -> str:
         """Add an account; return its id."""
         with self.transaction() as db:
-            return self._insert(
+            return _insert(
                 db, "INSERT INTO account (company, name, type) VALUES (?, ?, ?)", self._id, name, account_type.value
             )
 
-    def add_customer(self, name: str, email: str | None) -> str:
-        """Add a client by hand; return its id."""
-        with self.transaction() as db:
-            return self._insert(
-                db, "INSERT INTO customer (company, name, email) VALUES (?, ?, ?)", self._id, name, email
-            )
+    def add_customer(self, name: str, email: str | None, db: sqlite3.Connection | None = None) -> str:
+        """Add a client, by hand or inside an open transaction; return its id."""
+        if db is None:
+            with self.transaction() as own:
+                return self.add_customer(name, email, own)
+        return _insert(db, "INSERT INTO customer (company, name, email) VALUES (?, ?, ?)", self._id, name, email)
+
+    def add_payee(self, name: str, db: sqlite3.Connection) -> str:
+        """Add someone who is paid, inside an open transaction; return its id."""
+        return _insert(db, "INSERT INTO payee (company, name) VALUES (?, ?)", self._id, name)
 
     def add_document(
         self,
@@ -206,11 +205,11 @@ class MockBooks:
         """
         if sum(amount for _, amount in entries) != 0:
             raise ValueError("debits and credits differ")
-        document_id = self._insert(
+        document_id = _insert(
             db,
             "INSERT INTO document"
-            " (company, kind, reference, is_ours, date, currency, total_minor, customer_id, pays_id)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " (company, kind, reference, is_ours, date, currency, total_minor, customer_id, pays_id, payee_id, memo)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             self._id,
             document.kind,
             document.reference,
@@ -220,6 +219,8 @@ class MockBooks:
             document.total_minor,
             int(document.customer_id),
             None if document.pays_id is None else int(document.pays_id),
+            None if document.payee_id is None else int(document.payee_id),
+            document.memo,
         )
         db.executemany(
             "INSERT INTO entry (document_id, account_id, amount_minor) VALUES (?, ?, ?)",
@@ -245,28 +246,30 @@ class MockBooks:
         db.row_factory = sqlite3.Row
         return db
 
-    def _seed(self, db: sqlite3.Connection, company: Company) -> None:
-        added = db.execute(
-            "INSERT INTO company (id, name, country, home_currency) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (company.external_id, company.name, company.country, company.home_currency.upper()),
-        )
-        if added.rowcount == 0:
-            return
-        db.executemany(
-            "INSERT INTO account (company, name, type) VALUES (?, ?, ?)",
-            [(self._id, name, kind.value) for name, kind in _CHART],
-        )
-        db.executemany(
-            "INSERT INTO tax_code (company, name, rate_ppm) VALUES (?, ?, ?)",
-            [(self._id, name, rate) for name, rate in _TAX_CODES.get(company.country, ())],
-        )
-
-    def _insert(self, db: sqlite3.Connection, statement: str, *values: object) -> str:
-        return str(db.execute(statement, values).lastrowid)
-
-    def _one(self, statement: str, *values: object) -> sqlite3.Row:
-        return self._all(statement, *values)[0]
-
     def _all(self, statement: str, *values: object) -> list[sqlite3.Row]:
         with closing(self._connect()) as db:
             return db.execute(statement, values).fetchall()
+
+
+def _insert(db: sqlite3.Connection, statement: str, *values: object) -> str:
+    return str(db.execute(statement, values).lastrowid)
+
+
+def _document(row: sqlite3.Row) -> DocumentRow:
+    return DocumentRow(
+        id=str(row["id"]),
+        kind=row["kind"],
+        reference=row["reference"],
+        is_ours=bool(row["is_ours"]),
+        date=row["date"],
+        currency=row["currency"],
+        total_minor=row["total_minor"],
+        customer_id=str(row["customer_id"]),
+        pays_id=None if row["pays_id"] is None else str(row["pays_id"]),
+        paid_minor=row["paid_minor"],
+        payee_id=None if row["payee_id"] is None else str(row["payee_id"]),
+        memo=row["memo"],
+        is_voided=bool(row["is_voided"]),
+        changed_at=row["changed_at"],
+        customer_name=row["customer_name"] or "",
+    )
