@@ -11,9 +11,8 @@ from core.books.documents import Payment as PaymentDocument
 from core.books.facts import FactLine, SaleFacts
 from core.books.posting import plan_sale
 from core.books.profile import BookAccount, BooksProfile, BookTaxCode
-from core.books.roles import AccountRole, BookkeepingSettings, RoleChoice
+from core.books.roles import AccountRole, RoleChoice
 from core.db.models import (
-    BookkeepingVersion,
     BooksAccount,
     BooksTaxCode,
     CategoryVersion,
@@ -25,7 +24,7 @@ from core.db.models import (
     Service,
     User,
 )
-from core.mapping.rules import load_rules
+from core.mapping.rules import current_bookkeeping, load_rules
 
 _BANK = "bank"
 
@@ -118,7 +117,7 @@ async def books_profile(session: AsyncSession, books: ConnectedBooks) -> BooksPr
             for c in codes.scalars()
         },
         roles=await _roles(session, books.connection_id),
-        settings=await _settings(session, books.connection_id),
+        settings=await current_bookkeeping(session, books.connection_id),
         categories=await _categories(session, books.connection_id),
     )
 
@@ -143,16 +142,3 @@ async def _categories(session: AsyncSession, connection_id: UUID) -> dict[str, R
     )
     found = (await session.execute(statement)).all()
     return {row.category: RoleChoice(row.account_id, row.version, name or "") for row, name in found}
-
-
-async def _settings(session: AsyncSession, connection_id: UUID) -> BookkeepingSettings:
-    statement = (
-        select(BookkeepingVersion)
-        .where(BookkeepingVersion.connection_id == connection_id)
-        .order_by(BookkeepingVersion.version.desc())
-        .limit(1)
-    )
-    row = (await session.execute(statement)).scalar_one_or_none()
-    if row is None:
-        return BookkeepingSettings()
-    return BookkeepingSettings(row.sale_style, row.fee_style, row.lost_dispute_tax, row.fee_tax_code_id)
