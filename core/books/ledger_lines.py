@@ -4,16 +4,41 @@ These are the lines that a bookkeeper checks. The books make them from the docum
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from core.books.documents import Invoice, Payment, Why
+from core.books.documents import (
+    AccountLine,
+    CreditNote,
+    Deposit,
+    DocumentKind,
+    Expense,
+    Invoice,
+    MoneyDocument,
+    Payment,
+    Refund,
+    Repayment,
+    SaleLine,
+    SalesReceipt,
+    Transfer,
+    Why,
+)
 from core.money import MoneyError, exponent
 
 RECEIVABLE = "Accounts receivable"
 SALES_TAX = "Sales tax"
-INVOICE_GROUP = "Invoice"
-PAYMENT_GROUP = "Payment on the invoice"
+GROUPS = {
+    DocumentKind.INVOICE: "Invoice",
+    DocumentKind.PAYMENT: "Payment on the invoice",
+    DocumentKind.SALES_RECEIPT: "Sales receipt",
+    DocumentKind.REFUND: "Refund",
+    DocumentKind.CREDIT_NOTE: "Credit note",
+    DocumentKind.REPAYMENT: "Credit note paid out",
+    DocumentKind.EXPENSE: "Expense",
+    DocumentKind.DEPOSIT: "Deposit",
+    DocumentKind.TRANSFER: "Transfer",
+}
+"""What a document is called above its lines."""
 
 _PLAIN_NUMBER = re.compile(r"-?[0-9]+")
 
@@ -30,55 +55,82 @@ class LedgerLine:
     note: str = ""
 
 
-def ledger_lines(document: Invoice | Payment) -> list[LedgerLine]:
+def ledger_lines(document: MoneyDocument) -> list[LedgerLine]:
     """Return the lines of one document; debits equal credits.
 
     Raises:
         MoneyError: they do not, so the document must not be believed.
     """
-    lines = _invoice_lines(document) if isinstance(document, Invoice) else _payment_lines(document)
+    lines = list(_lines(document))
     if sum(line.debit_minor or 0 for line in lines) != sum(line.credit_minor or 0 for line in lines):
         raise MoneyError("debits and credits of a document differ")
     return lines
 
 
-def _invoice_lines(invoice: Invoice) -> list[LedgerLine]:
-    owed = _line(RECEIVABLE, invoice.total_minor, "What the client owes until the payment below", INVOICE_GROUP)
-    return [owed, *_income(invoice), *_tax(invoice)]
+def _lines(document: MoneyDocument) -> Iterator[LedgerLine]:
+    group = GROUPS[document.kind]
+    match document:
+        case Invoice():
+            yield _line(RECEIVABLE, document.total_minor, "What the client owes until the payment below", group)
+            yield from _sold(document, -1)
+        case CreditNote():
+            yield from _sold(document, 1)
+            yield _line(RECEIVABLE, -document.total_minor, "What the client is owed until it is paid out below", group)
+        case Payment():
+            why = explain(document.why, document.currency)
+            yield _line(document.clearing_account_name, document.amount_minor, why, group)
+            yield _line(RECEIVABLE, -document.amount_minor, "The invoice above is paid", group)
+        case Repayment():
+            why = explain(document.why, document.currency)
+            yield _line(RECEIVABLE, document.amount_minor, "The credit note above is paid out", group)
+            yield _line(document.account.name, -document.amount_minor, why, group)
+        case SalesReceipt():
+            why = explain(document.why, document.currency)
+            yield _line(document.account.name, document.total_minor, why, group)
+            yield from _sold(document, -1)
+        case Refund():
+            yield from _sold(document, 1)
+            why = explain(document.why, document.currency)
+            yield _line(document.account.name, -document.total_minor, why, group)
+        case Expense():
+            yield from _booked(document, 1)
+            yield _line(document.account.name, -document.total_minor, "Taken for the lines above", group)
+        case Deposit():
+            yield _line(document.account.name, document.total_minor, "Received for the lines below", group)
+            yield from _booked(document, -1)
+        case Transfer():
+            why = explain(document.why, document.currency)
+            yield _line(document.to_account.name, document.amount_minor, why, group)
+            yield _line(document.from_account.name, -document.amount_minor, why, group)
 
 
-def _income(invoice: Invoice) -> Iterable[LedgerLine]:
-    for line in invoice.lines:
-        yield _line(
-            line.income_account_name,
-            -line.amount_minor,
-            explain(line.why, invoice.currency),
-            INVOICE_GROUP,
-            note=line.tax_code_name or "",
-        )
+def _sold(document: Invoice | SalesReceipt | Refund | CreditNote, sign: int) -> Iterator[LedgerLine]:
+    """Return the lines of a sale (sign -1) or of what is taken back of one (sign 1), then its tax."""
+    group = GROUPS[document.kind]
+    for line in document.lines:
+        why = explain(line.why, document.currency)
+        yield _line(line.income_account_name, sign * line.amount_minor, why, group, note=line.tax_code_name or "")
+    yield from _tax(document.lines, sign, "Tax on the lines above", group)
 
 
-def _tax(invoice: Invoice) -> Iterable[LedgerLine]:
-    """The books keep tax by code, so it is one line per code, whatever the number of sale lines."""
+def _booked(document: Expense | Deposit, sign: int) -> Iterator[LedgerLine]:
+    """Return the lines of money spent (sign 1) or received (sign -1), then the input tax in them."""
+    group = GROUPS[document.kind]
+    for line in document.lines:
+        why = explain(line.why, document.currency)
+        yield _line(line.account.name, sign * line.amount_minor, why, group, note=line.tax_code_name or "")
+    yield from _tax(document.lines, sign, "Tax on the lines above that you can reclaim", group)
+
+
+def _tax(lines: Iterable[SaleLine | AccountLine], sign: int, why: str, group: str) -> Iterator[LedgerLine]:
+    """The books keep tax by code, so it is one line per code, whatever the number of lines."""
     by_code: dict[str, int] = {}
-    for line in invoice.lines:
+    for line in lines:
         name = line.tax_code_name or ""
         by_code[name] = by_code.get(name, 0) + line.tax_minor
     for name, amount in by_code.items():
         if amount:
-            yield _line(SALES_TAX, -amount, "Tax on the lines above", INVOICE_GROUP, note=name)
-
-
-def _payment_lines(payment: Payment) -> list[LedgerLine]:
-    return [
-        _line(
-            payment.clearing_account_name,
-            payment.amount_minor,
-            explain(payment.why, payment.currency),
-            PAYMENT_GROUP,
-        ),
-        _line(RECEIVABLE, -payment.amount_minor, "The invoice above is paid", PAYMENT_GROUP),
-    ]
+            yield _line(SALES_TAX, sign * amount, why, group, note=name)
 
 
 def _line(account: str, amount_minor: int, why: str, group: str, *, note: str = "") -> LedgerLine:

@@ -1,10 +1,28 @@
 """Documents for tests, with everything that a test does not care about filled in."""
 
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 from core.accounting.port import Company
-from core.books.documents import Customer, Invoice, LineKind, Payment, SaleLine, Why
+from core.books.documents import (
+    AccountLine,
+    AccountRef,
+    Customer,
+    Deposit,
+    Expense,
+    Invoice,
+    LineKind,
+    Payee,
+    Payment,
+    Refund,
+    SaleLine,
+    SalesReceipt,
+    Transfer,
+    Why,
+)
+
+SoldT = TypeVar("SoldT", SalesReceipt, Refund)
+BookedT = TypeVar("BookedT", Expense, Deposit)
 
 WHY = Why(stripe_field="amount", arithmetic="1", rule="test")
 DAY = date(2026, 11, 20)
@@ -17,6 +35,7 @@ CUSTOMER = Customer(
     currency="USD",
     stripe_customer_id="cus_Example1",
 )
+PAYEE = Payee("Stripe", "USD")
 
 
 def company(**changes: Any) -> Company:
@@ -78,3 +97,70 @@ def payment(amount_minor: int = 25000, **changes: Any) -> Payment:
         "why": WHY,
     }
     return Payment(**{**fields, **changes})
+
+
+CLEARING = AccountRef("91", "Stripe clearing", is_bank=True)
+FEES = AccountRef("92", "Stripe fees", is_bank=False)
+HELD = AccountRef("93", "Stripe disputes held", is_bank=False)
+BANK = AccountRef("94", "Checking", is_bank=True)
+
+
+def sold(kind: type[SoldT], *lines: SaleLine, **changes: Any) -> SoldT:
+    """A sales receipt or a refund of these lines, into or from the clearing account."""
+    fields: dict[str, Any] = {
+        "reference": REFERENCE,
+        "customer_step": CUSTOMER.step,
+        "date": DAY,
+        "currency": "USD",
+        "lines": lines or (line(),),
+        "account": CLEARING,
+        "memo": "Stripe re_Example",
+        "why": WHY,
+        "balance_transaction_id": "txn_Example",
+    }
+    return kind(**{**fields, **changes})
+
+
+def account_line(amount_minor: int = 755, tax_minor: int = 0, **changes: Any) -> AccountLine:
+    fields: dict[str, Any] = {
+        "account": FEES,
+        "description": "Stripe fee of ch_Example",
+        "amount_minor": amount_minor,
+        "tax_minor": tax_minor,
+        "tax_code_id": None,
+        "tax_code_name": None,
+        "tax_rate_ppm": None,
+        "why": WHY,
+        "balance_transaction_id": "txn_Example",
+    }
+    return AccountLine(**{**fields, **changes})
+
+
+def booked(kind: type[BookedT], *lines: AccountLine, **changes: Any) -> BookedT:
+    """An expense or a deposit of these lines, from or to the clearing account."""
+    fields: dict[str, Any] = {
+        "reference": REFERENCE,
+        "payee_step": PAYEE.step,
+        "date": DAY,
+        "currency": "USD",
+        "account": CLEARING,
+        "lines": lines or (account_line(),),
+        "memo": "Stripe fees of the day",
+    }
+    return kind(**{**fields, **changes})
+
+
+def transfer(amount_minor: int = 25000, **changes: Any) -> Transfer:
+    fields: dict[str, Any] = {
+        "reference": REFERENCE,
+        "payee_step": PAYEE.step,
+        "date": DAY,
+        "currency": "USD",
+        "amount_minor": amount_minor,
+        "from_account": CLEARING,
+        "to_account": BANK,
+        "memo": "Stripe po_Example",
+        "why": WHY,
+        "balance_transaction_id": "txn_Example",
+    }
+    return Transfer(**{**fields, **changes})
