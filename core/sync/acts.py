@@ -7,6 +7,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db.models import (
+    POSTED_KINDS,
     Attempt,
     AttemptOutcome,
     BooksDocument,
@@ -31,7 +32,14 @@ from core.sync.items import books_connection, find_sale, mirror, offer_sale, reo
 
 _STOPPED = (ItemState.NEEDS_ATTENTION, ItemState.IGNORED)
 _MAPPING_REASONS = frozenset(
-    {Reason.SERVICE_NOT_MAPPED, Reason.CLEARING_NOT_CHOSEN, Reason.ACCOUNT_INACTIVE, Reason.TAX_CODE_MISFIT}
+    {
+        Reason.SERVICE_NOT_MAPPED,
+        Reason.CLEARING_NOT_CHOSEN,
+        Reason.ROLE_NOT_CHOSEN,
+        Reason.UNKNOWN_CATEGORY,
+        Reason.ACCOUNT_INACTIVE,
+        Reason.TAX_CODE_MISFIT,
+    }
 )
 _RELINK = frozenset({Reason.CUSTOMER_INACTIVE, Reason.REFUSED, Reason.NAME_TAKEN, Reason.ACCOUNT_INACTIVE})
 """Reasons after which the customer and items are looked up by name again: a person may have merged or renamed them."""
@@ -138,10 +146,10 @@ async def ignore_payment(session: AsyncSession, payment_id: UUID, *, why: str, b
 async def reopen_for_mapping(
     session: AsyncSession, *, connection_id: UUID, service_id: UUID | None, now: datetime
 ) -> int:
-    """Let payments go on that a mapping stopped; ``service_id`` None means all of them. Return how many."""
+    """Let go on what a missing choice stopped; ``service_id`` None means all of it. Return how many."""
     statement = select(SyncItem).where(
         SyncItem.connection_id == connection_id,
-        SyncItem.kind == ItemKind.SALE,
+        SyncItem.kind.in_(POSTED_KINDS),
         SyncItem.state == ItemState.NEEDS_ATTENTION,
         SyncItem.reason.in_(_MAPPING_REASONS),
     )
@@ -152,7 +160,7 @@ async def reopen_for_mapping(
     for item in items:
         await _plan_anew(session, item)
         reopen(item, now=now)
-        if item.payment_id is not None:
+        if item.kind is ItemKind.SALE and item.payment_id is not None:
             mirror(await session.get_one(Payment, item.payment_id), PaymentState.WAITING, item)
     if items:
         announce(session, WORK, str(connection_id))

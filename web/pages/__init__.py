@@ -1,6 +1,7 @@
 """Every page and endpoint, one line each."""
 
 from web.pages import (
+    accounts,
     connections,
     events,
     health,
@@ -16,6 +17,7 @@ from web.pages import (
 )
 
 ROUTE_HANDLERS = [
+    *accounts.ROUTES,
     *connections.ROUTES,
     *events.ROUTES,
     *health.ROUTES,

@@ -27,7 +27,7 @@ from web.shell import now_of, signed_in_page
 from web.views import Toast
 
 PATH = "/mapping"
-_NO_BOOKS = Toast(text="Connect your books first. Nothing was changed.", is_problem=True)
+NO_BOOKS = Toast(text="Connect your books first. Nothing was changed.", is_problem=True)
 
 
 @get(PATH, guards=[signed_in])
@@ -57,7 +57,7 @@ async def save_row(
     now = now_of(request)
     books = (await read_standing(tenant_session, visitor.tenant_id, now=now)).books
     if books is None:
-        return redirect_with(request, visitor, PATH, _NO_BOOKS)
+        return redirect_with(request, visitor, PATH, NO_BOOKS)
     try:
         done = await save_mapping(
             tenant_session,
@@ -71,7 +71,7 @@ async def save_row(
         )
     except InputError as exc:
         return redirect_with(request, visitor, PATH, Toast(text=f"{exc.message} Nothing was changed.", is_problem=True))
-    return redirect_with(request, visitor, f"{PATH}?saved={row_id}", _effect(done))
+    return redirect_with(request, visitor, f"{PATH}?saved={row_id}", effect(done))
 
 
 @post("/mapping/accounts", guards=[signed_in], status_code=303)
@@ -79,9 +79,9 @@ async def save_accounts(
     request: Request[Any, Any, Any], visitor: NamedDependency[Visitor], wiring: NamedDependency[Wiring]
 ) -> Response[bytes]:
     account_id = take_form(request, CLEARING, "next").raw(CLEARING)
-    books = await _books(wiring, visitor)
+    books = await books_of(wiring, visitor)
     if books is None:
-        return redirect_with(request, visitor, PATH, _NO_BOOKS)
+        return redirect_with(request, visitor, PATH, NO_BOOKS)
     if not account_id:
         return redirect_with(request, visitor, PATH, None)
     try:
@@ -89,8 +89,8 @@ async def save_accounts(
     except InputError as exc:
         return redirect_with(request, visitor, PATH, Toast(text=f"{exc.message} Nothing was changed.", is_problem=True))
     except ProviderError:
-        return redirect_with(request, visitor, PATH, _not_answering(books, "No account was chosen."))
-    return redirect_with(request, visitor, f"{PATH}?saved={CLEARING}", _effect(done))
+        return redirect_with(request, visitor, PATH, not_answering(books, "No account was chosen."))
+    return redirect_with(request, visitor, f"{PATH}?saved={CLEARING}", effect(done))
 
 
 @post("/mapping/refresh", guards=[signed_in], status_code=303)
@@ -98,13 +98,13 @@ async def refresh(
     request: Request[Any, Any, Any], visitor: NamedDependency[Visitor], wiring: NamedDependency[Wiring]
 ) -> Response[bytes]:
     following = safe_path(take_form(request, "next").raw("next"), PATH)
-    books = await _books(wiring, visitor)
+    books = await books_of(wiring, visitor)
     if books is None:
-        return redirect_with(request, visitor, PATH, _NO_BOOKS)
+        return redirect_with(request, visitor, PATH, NO_BOOKS)
     try:
         await refresh_books(wiring, tenant_id=visitor.tenant_id, connection_id=books.connection.id)
     except ProviderError:
-        toast = _not_answering(books, "The accounts below are those we read last.")
+        toast = not_answering(books, "The accounts below are those we read last.")
         return redirect_with(request, visitor, following, toast)
     return redirect_with(request, visitor, following, Toast(text="Accounts and tax codes are up to date."))
 
@@ -132,7 +132,8 @@ async def _choose_clearing(wiring: Wiring, visitor: Visitor, books: Books, accou
         )
 
 
-async def _books(wiring: Wiring, visitor: Visitor) -> Books | None:
+async def books_of(wiring: Wiring, visitor: Visitor) -> Books | None:
+    """Return the visitor's books, read in a session of their own."""
     async with wiring.db.tenant(visitor.tenant_id) as session:
         return (await read_standing(session, visitor.tenant_id, now=wiring.runtime.now())).books
 
@@ -144,7 +145,7 @@ def _service_id(row_id: str) -> UUID:
         raise NotFoundError("no such row") from exc
 
 
-def _effect(done: Saved) -> Toast | None:
+def effect(done: Saved) -> Toast | None:
     """Say what a choice changed, and what it leaves alone."""
     if not done.is_new:
         return None
@@ -157,7 +158,7 @@ def _effect(done: Saved) -> Toast | None:
     return Toast(text=" ".join(["Saved.", *parts]))
 
 
-def _not_answering(books: Books, consequence: str) -> Toast:
+def not_answering(books: Books, consequence: str) -> Toast:
     return Toast(text=f"{books.display_name} did not do this just now. {consequence} Try again later.", is_problem=True)
 
 

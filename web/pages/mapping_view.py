@@ -1,11 +1,11 @@
 """The mapping page as its template wants it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from core.accounting.port import AccountType
 from core.books.roles import AccountRole
-from core.db.models import BooksAccount, BooksTaxCode, ServiceSource
+from core.db.models import BooksAccount, BooksTaxCode, RoleVersion, ServiceSource
 from core.mapping.role_specs import SPECS, RoleSpec
 from core.mapping.rules import Decision
 from core.mapping.services import MappingPage, ServiceRow, is_usable
@@ -30,6 +30,7 @@ _GROUPS = {
     AccountType.EQUITY: "Equity",
 }
 _GONE = "No longer active"
+_OTHERS = "Other accounts"
 _SOURCES = {ServiceSource.TEXT: "known by its description"}
 
 
@@ -46,9 +47,9 @@ def mapping_view(page: MappingPage, *, standing: Standing, visitor: Visitor, sav
         books_name=standing.books_name,
         rows=tuple(_row(row, page, visitor, main, saved) for row in page.rows),
         default=_default_row(page, visitor, main, saved),
-        account_groups=_groups(page.income_accounts, _gone_accounts(page, decisions)),
+        account_groups=account_groups(page.income_accounts, _gone_accounts(page, decisions)),
         tax_codes=_tax_codes(page.tax_codes, {found.choice.tax_code_id for found in decisions}),
-        roles=(_role(SPECS[AccountRole.CLEARING], page, saved),),
+        roles=(role_field(SPECS[AccountRole.CLEARING], page.accounts, page.roles, saved),),
         unmapped=page.unmapped,
         waiting=page.waiting.waiting,
         waiting_minor=page.waiting.waiting_minor,
@@ -128,12 +129,15 @@ def _gone_accounts(page: MappingPage, decisions: Iterable[Decision]) -> list[vie
     ]
 
 
-def _groups(accounts: Iterable[BooksAccount], gone: list[views.Choice]) -> tuple[views.ChoiceGroup, ...]:
+def account_groups(
+    accounts: Iterable[BooksAccount], gone: Sequence[views.Choice] = ()
+) -> tuple[views.ChoiceGroup, ...]:
+    """Return accounts under the headings of their types, with those that are gone at the end."""
     by_type: dict[str, list[views.Choice]] = {kind: [] for kind in _GROUPS}
     for account in accounts:
-        by_type[account.type].append(_choice(account))
+        by_type.setdefault(account.type, []).append(_choice(account))
     groups = [
-        views.ChoiceGroup(label=_GROUPS[AccountType(kind)], choices=tuple(choices))
+        views.ChoiceGroup(label=_GROUPS.get(AccountType(kind), _OTHERS), choices=tuple(choices))
         for kind, choices in by_type.items()
         if choices
     ]
@@ -154,18 +158,21 @@ def _tax_codes(codes: Iterable[BooksTaxCode], chosen: set[str | None]) -> tuple[
     )
 
 
-def _role(spec: RoleSpec, page: MappingPage, saved: str) -> views.RoleField:
-    found = page.roles.get(spec.role)
+def role_field(
+    spec: RoleSpec, accounts: Mapping[str, BooksAccount], roles: Mapping[AccountRole, RoleVersion], saved: str
+) -> views.RoleField:
+    """Return the list from which one role's account is chosen."""
+    found = roles.get(spec.role)
     chosen = found.account_id if found else ""
-    offered = [account for account in page.accounts.values() if account.is_active and account.type in spec.types]
+    offered = [account for account in accounts.values() if account.is_active and account.type in spec.types]
     is_offered = any(account.external_id == chosen for account in offered)
-    account = page.accounts.get(chosen)
+    account = accounts.get(chosen)
     gone = [_choice(account) if account else views.Choice(id=chosen, label="An account that is gone")]
     return views.RoleField(
         key=spec.role.value,
         label=spec.name,
         hint=spec.purpose,
-        groups=_groups(offered, gone if chosen and not is_offered else []),
+        groups=account_groups(offered, gone if chosen and not is_offered else []),
         value=chosen,
         create_label=f"Create “{spec.name}”" if spec.creatable and not is_offered else "",
         error="This account is no longer active. Choose another one." if chosen and not is_offered else "",

@@ -3,6 +3,7 @@
 Times are aware datetimes, amounts integer minor units; the templates' filters write both for the reader.
 """
 
+from web.views.accounts import AccountsView, CategoryQuestion, Opening, Setting
 from web.views.chart import DayAmounts
 from web.views.connections import ChooseCompanyView, ConnectionCard, ConnectionsView, KeyForm
 from web.views.doors import Door, ErrorView, SignInView, SignUpView, StepUpView
@@ -22,7 +23,9 @@ from web.views.shell import HealthLine, Link, NavItem, Notice, Place, Shell, Toa
 from web.views.start import FirstDay, StartView, Step
 
 __all__ = [
+    "AccountsView",
     "Attention",
+    "CategoryQuestion",
     "Chip",
     "Choice",
     "ChoiceGroup",
@@ -42,6 +45,7 @@ __all__ = [
     "MappingView",
     "NavItem",
     "Notice",
+    "Opening",
     "Pager",
     "PaymentRow",
     "PaymentView",
@@ -53,6 +57,7 @@ __all__ = [
     "PostingLine",
     "Problem",
     "RoleField",
+    "Setting",
     "Shell",
     "SignInView",
     "SignUpView",
