@@ -9,6 +9,8 @@ from core.errors import OutcomeUnknownError, ProviderUnavailableError
 
 T = TypeVar("T")
 
+ZERO = Decimal(0)
+
 
 class _Part(msgspec.Struct, frozen=True, rename="pascal"):
     """One object of an answer."""
@@ -29,21 +31,44 @@ class Linked(_Part, frozen=True):
 
 
 class SalesItem(_Part, frozen=True):
-    """What a line of an invoice sells."""
+    """What a line of a sale sells."""
 
     item_ref: Ref | None = None
+    tax_code_ref: Ref | None = None
+
+
+class AccountLine(_Part, frozen=True):
+    """Where a line of an expense or a deposit is booked, and who paid it."""
+
+    account_ref: Ref | None = None
+    tax_code_ref: Ref | None = None
+    entity: Ref | None = None
 
 
 class Line(_Part, frozen=True):
-    """A line of an invoice or a payment."""
+    """A line of any transaction."""
 
     amount: Decimal | None = None
     linked_txn: tuple[Linked, ...] = ()
     sales_item_line_detail: SalesItem | None = None
+    account_based_expense_line_detail: AccountLine | None = None
+    deposit_line_detail: AccountLine | None = None
+
+
+class MetaData(_Part, frozen=True):
+    """When something was written, as text: an odd time must not make a good answer unreadable."""
+
+    last_updated_time: str = ""
+
+
+class Memo(msgspec.Struct, frozen=True):
+    """What the client reads on a sale."""
+
+    value: str = ""
 
 
 class Transaction(_Part, frozen=True):
-    """An invoice or a payment."""
+    """Any transaction. ``Amount`` is the total of a transfer, ``TotalAmt`` that of the others."""
 
     id: str
     sync_token: str = ""
@@ -52,9 +77,36 @@ class Transaction(_Part, frozen=True):
     txn_date: str = ""
     private_note: str = ""
     customer_ref: Ref | None = None
+    entity_ref: Ref | None = None
     currency_ref: Ref | None = None
+    from_account_ref: Ref | None = None
+    to_account_ref: Ref | None = None
     total_amt: Decimal | None = None
+    amount: Decimal | None = None
     line: tuple[Line, ...] = ()
+    meta_data: MetaData | None = None
+
+    @property
+    def total(self) -> Decimal | None:
+        """What moves."""
+        return self.amount if self.total_amt is None else self.total_amt
+
+    @property
+    def party_id(self) -> str | None:
+        """The customer, or the vendor of an expense."""
+        party = self.customer_ref or self.entity_ref
+        return party.value if party else None
+
+    @property
+    def is_voided(self) -> bool:
+        """QuickBooks empties a voided document and says so at the head of its note."""
+        return not self.total and self.private_note.startswith("Voided")
+
+
+class Sale(Transaction, frozen=True, rename="pascal"):
+    """An invoice or a sales receipt with what its maker wrote on it."""
+
+    customer_memo: Memo | None = None
 
 
 class Email(_Part, frozen=True):
@@ -71,6 +123,16 @@ class Customer(_Part, frozen=True):
     sync_token: str = ""
     active: bool = True
     primary_email_addr: Email | None = None
+    currency_ref: Ref | None = None
+
+
+class Vendor(_Part, frozen=True):
+    """Someone who is paid."""
+
+    id: str
+    display_name: str = ""
+    sync_token: str = ""
+    active: bool = True
     currency_ref: Ref | None = None
 
 
@@ -93,6 +155,8 @@ class Account(_Part, frozen=True):
     fully_qualified_name: str = ""
     acct_num: str | None = None
     account_type: str = ""
+    classification: str = ""
+    current_balance: Decimal | None = None
     currency_ref: Ref | None = None
     active: bool = True
 
@@ -118,6 +182,7 @@ class TaxCode(_Part, frozen=True):
     active: bool = True
     hidden: bool = False
     sales_tax_rate_list: RateList | None = None
+    purchase_tax_rate_list: RateList | None = None
 
 
 class TaxRate(_Part, frozen=True):

@@ -1,19 +1,29 @@
 """Which of the things that a document points to is at fault, when QuickBooks says only that one of them is.
 
 Code 610 comes with "something you're trying to use has been made inactive" and names nothing. The person deserves the
-name, so we ask: one or two reads, only after a refusal.
+name, so we ask: a few reads, only after a refusal. The questions of one call are remembered, so that a batch of
+documents refused for one archived account asks for that account once.
 """
 
 import re
 from collections.abc import Sequence
+from typing import TypeVar
 
 from core.accounting.port import PreparedWrite
-from core.accounting.quickbooks import answers
-from core.accounting.quickbooks.client import QuickBooksClient
-from core.accounting.quickbooks.lookup import frozen
-from core.accounting.quickbooks.queries import ANY_STATE, equals, one_of, select
+from core.accounting.quickbooks import answers, company
+from core.accounting.quickbooks.client import QuickBooksClient, Reply
+from core.accounting.quickbooks.faults import REFERENCE_CODES
+from core.accounting.quickbooks.frozen import Frozen, frozen
+from core.accounting.quickbooks.lookup import is_any
+from core.accounting.quickbooks.queries import ANY_STATE, select
+from core.books.documents import DocumentKind
 from core.errors import ProviderError, ProviderRejectedError
+from core.money import to_decimal
 from core.reasons import Reason
+
+N = TypeVar("N", answers.Account, answers.Customer, answers.Vendor, answers.Item, answers.TaxCode)
+
+WRONG_TYPE = "6430"
 
 # From QuickBooks' own words: "Account element id 9 not found", element "CustomerRef" ...
 _WORDS = (
@@ -22,28 +32,108 @@ _WORDS = (
     (re.compile(r"account", re.IGNORECASE), Reason.ACCOUNT_INACTIVE),
 )
 
+_WANTED = {
+    DocumentKind.EXPENSE: "a bank account",
+    DocumentKind.TRANSFER: "a bank account or another asset",
+    DocumentKind.ITEM: "an income account",
+}
 
-async def explained(
-    client: QuickBooksClient, write: PreparedWrite, refusal: ProviderRejectedError
-) -> ProviderRejectedError:
-    """Return ``refusal`` with the reason that names what is missing or archived."""
-    sent = frozen(write)
-    account = sent.deposit_to_account_ref or sent.income_account_ref
-    try:
-        if account is not None:
-            found = await _account(client, account.value)
-            if found is None or not found.active:
-                return _with(refusal, Reason.ACCOUNT_INACTIVE, account=found.name if found else "")
+
+class Inquiry:
+    """The questions asked about the refusals of one call, and their answers."""
+
+    def __init__(self, client: QuickBooksClient, realm_id: str) -> None:
+        self._client = client
+        self._realm_id = realm_id
+        self._replies: dict[str, Reply] = {}
+        self._closed_to = ""
+
+    async def explained(self, write: PreparedWrite, refusal: ProviderRejectedError) -> ProviderRejectedError:
+        """Return ``refusal`` with what its reason's words need, and with the reason that names what is at fault."""
+        sent = frozen(write)
+        if refusal.provider_code in REFERENCE_CODES:
+            return await self._reference(write, sent, refusal)
+        match refusal.reason:
+            case Reason.PERIOD_CLOSED:
+                refusal.detail.update(date=sent.txn_date, closed_to=await self._closing_day())
+            case Reason.NAME_TAKEN:
+                refusal.detail.update(client=sent.display_name or sent.name)
+            case Reason.NUMBER_TAKEN:
+                refusal.detail.update(reference=write.reference)
+            case Reason.TAX_CODE_MISFIT if write.total_minor is not None:
+                refusal.detail.update(charged=_total(write), tax_code="the tax code")
+        return refusal
+
+    async def _reference(
+        self, write: PreparedWrite, sent: Frozen, refusal: ProviderRejectedError
+    ) -> ProviderRejectedError:
+        try:
+            if refusal.provider_code == WRONG_TYPE:
+                return await self._wrong_type(write, sent, refusal)
+            return await self._missing(write, sent, refusal) or _from_words(refusal)
+        except ProviderError:
+            # The refusal stands whatever the questions after it bring.
+            return _from_words(refusal)
+
+    async def _missing(
+        self, write: PreparedWrite, sent: Frozen, refusal: ProviderRejectedError
+    ) -> ProviderRejectedError | None:
+        """Go through what the document points to until something is missing or archived."""
+        accounts = await self._ask("Account", sent.account_ids, answers.Account)
+        for account_id in sent.account_ids:
+            account = next((row for row in accounts if row.id == account_id), None)
+            if account is None or not account.active:
+                return _with(refusal, Reason.ACCOUNT_INACTIVE, account=account.name if account else "")
         if sent.customer_ref is not None:
-            customer = await _customer(client, sent.customer_ref.value)
-            if customer is None or not customer.active:
-                return _with(refusal, Reason.CUSTOMER_INACTIVE, client=customer.display_name if customer else "")
-        if sent.item_ids:
-            refusal = _naming_items(refusal, await _archived_items(client, sent.item_ids))
-    except ProviderError:
-        # The refusal stands whatever the questions after it bring.
-        return _from_words(refusal)
-    return _from_words(refusal)
+            customers = await self._ask("Customer", [sent.customer_ref.value], answers.Customer)
+            if not customers or not customers[0].active:
+                name = customers[0].display_name if customers else ""
+                return _with(refusal, Reason.CUSTOMER_INACTIVE, client=name)
+        for item in await self._ask("Item", sent.item_ids, answers.Item):
+            if not item.active:
+                return _saying(refusal, f"the product or service “{item.name}”", "ItemRef", item=item.name)
+        for vendor in await self._ask("Vendor", sent.vendor_ids, answers.Vendor):
+            if not vendor.active:
+                return _saying(refusal, f"the vendor “{vendor.display_name}”", "EntityRef", vendor=vendor.display_name)
+        # In the United States the two codes are words, not objects that could be archived.
+        codes = [code_id for code_id in sent.tax_code_ids if code_id.isdigit()]
+        for code in await self._ask("TaxCode", codes, answers.TaxCode):
+            if not code.active:
+                return _with(refusal, Reason.TAX_CODE_MISFIT, charged=_total(write), tax_code=code.name)
+        return None
+
+    async def _wrong_type(
+        self, write: PreparedWrite, sent: Frozen, refusal: ProviderRejectedError
+    ) -> ProviderRejectedError:
+        """Name the account, its type and what is wanted: the person then knows what to choose instead."""
+        through = sent.account_ids[: 2 if write.kind is DocumentKind.TRANSFER else 1]
+        accounts = await self._ask("Account", through, answers.Account)
+        wanted = _WANTED.get(write.kind, "a bank account or another current asset")
+        named = " and ".join(f"“{account.name}” is of type {account.account_type}" for account in accounts)
+        text = f"{named}; QuickBooks wants {wanted} here. {refusal.text}" if named else refusal.text
+        return _reworded(refusal, text, account=accounts[0].name if accounts else "")
+
+    async def _closing_day(self) -> str:
+        """Ask to which day the books are closed: what we had read before is older than the refusal."""
+        if not self._closed_to:
+            try:
+                self._closed_to = (await company.read_company(self._client, self._realm_id)).options["book_close_date"]
+            except ProviderError:
+                return "a later day"
+        return self._closed_to or "a later day"
+
+    async def _ask(self, entity: str, ids: Sequence[str], shape: type[N]) -> list[N]:
+        if not ids:
+            return []
+        statement = select(entity, is_any("Id", ids), ANY_STATE)
+        if statement not in self._replies:
+            self._replies[statement] = await self._client.query(statement)
+        reply = self._replies[statement]
+        return answers.read_list(reply.body, entity, shape, request_id=reply.request_id)
+
+
+def _total(write: PreparedWrite) -> str:
+    return f"{to_decimal(write.total_minor or 0, write.currency)} {write.currency}"
 
 
 def _from_words(refusal: ProviderRejectedError) -> ProviderRejectedError:
@@ -54,47 +144,30 @@ def _from_words(refusal: ProviderRejectedError) -> ProviderRejectedError:
     return refusal
 
 
-def _naming_items(refusal: ProviderRejectedError, names: Sequence[str]) -> ProviderRejectedError:
-    """There is no reason of its own for an archived item: QuickBooks' words are shown, with the name that they lack."""
-    if not names:
-        return refusal
-    named = ProviderRejectedError(
-        refusal.reason,
-        f"Inactive in QuickBooks: the product or service “{names[0]}”. {refusal.text}",
-        field="ItemRef",
-        provider_code=refusal.provider_code,
-        request_id=refusal.request_id,
-        status=refusal.status,
-    )
-    named.detail.update(item=names[0])
-    return named
+def _saying(refusal: ProviderRejectedError, what: str, field: str, **detail: str) -> ProviderRejectedError:
+    """There is no reason of its own for these: QuickBooks' words are shown, with the name that they lack."""
+    return _reworded(refusal, f"Inactive in QuickBooks: {what}. {refusal.text}", field=field, **detail)
+
+
+def _reworded(
+    refusal: ProviderRejectedError, text: str, *, field: str | None = None, **detail: str
+) -> ProviderRejectedError:
+    return _copy(refusal, refusal.reason, text, field or refusal.field, detail)
 
 
 def _with(refusal: ProviderRejectedError, reason: Reason, **detail: str) -> ProviderRejectedError:
+    return _copy(refusal, reason, refusal.text, refusal.field, detail)
+
+
+def _copy(
+    refusal: ProviderRejectedError, reason: Reason, text: str, field: str | None, detail: dict[str, str]
+) -> ProviderRejectedError:
     return ProviderRejectedError(
         reason,
-        refusal.text,
+        text,
         detail={key: value for key, value in detail.items() if value},
-        field=refusal.field,
+        field=field,
         provider_code=refusal.provider_code,
         request_id=refusal.request_id,
         status=refusal.status,
     )
-
-
-async def _account(client: QuickBooksClient, account_id: str) -> answers.Account | None:
-    reply = await client.query(select("Account", equals("Id", account_id), ANY_STATE))
-    rows = answers.read_list(reply.body, "Account", answers.Account, request_id=reply.request_id)
-    return rows[0] if rows else None
-
-
-async def _customer(client: QuickBooksClient, customer_id: str) -> answers.Customer | None:
-    reply = await client.query(select("Customer", equals("Id", customer_id), ANY_STATE))
-    rows = answers.read_list(reply.body, "Customer", answers.Customer, request_id=reply.request_id)
-    return rows[0] if rows else None
-
-
-async def _archived_items(client: QuickBooksClient, item_ids: Sequence[str]) -> list[str]:
-    reply = await client.query(select("Item", one_of("Id", item_ids), ANY_STATE))
-    rows = answers.read_list(reply.body, "Item", answers.Item, request_id=reply.request_id)
-    return [row.name for row in rows if not row.active]

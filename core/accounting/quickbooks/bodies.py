@@ -1,4 +1,4 @@
-"""Documents to QuickBooks bodies. Pure: the same document gives the same bytes."""
+"""Sales, their money and what they need, as QuickBooks bodies. Pure: the same document gives the same bytes."""
 
 import re
 from collections.abc import Mapping
@@ -16,11 +16,21 @@ from core.accounting.quickbooks.schemas import (
     PaymentLine,
     PhoneNumber,
     Ref,
+    RefundReceiptBody,
     SalesItemLineDetail,
     SalesLine,
+    SalesReceiptBody,
 )
-from core.accounting.quickbooks.taxes import TaxProfile, tax_parts
-from core.books.documents import Customer, Invoice, Item, Payment, SaleLine
+from core.accounting.quickbooks.taxes import TaxParts, TaxProfile, sale_tax
+from core.books.documents import (
+    Customer,
+    Invoice,
+    Item,
+    Payment,
+    Refund,
+    SaleLine,
+    SalesReceipt,
+)
 from core.errors import StopError
 from core.reasons import Reason
 
@@ -55,7 +65,7 @@ def item_body(item: Item, *, revision: int) -> ItemBody:
 
 def invoice_body(invoice: Invoice, ids: Mapping[str, str], *, currency: Ref | None, taxes: TaxProfile) -> InvoiceBody:
     """Return the sale, one line per line of the document, due on the day on which it was paid."""
-    parts = tax_parts(invoice, taxes)
+    parts = sale_tax(invoice, taxes)
     return InvoiceBody(
         customer_ref=needed(ids, invoice.customer_step),
         txn_date=invoice.date.isoformat(),
@@ -64,10 +74,46 @@ def invoice_body(invoice: Invoice, ids: Mapping[str, str], *, currency: Ref | No
         private_note=note(invoice.memo, invoice.reference),
         allow_online_credit_card_payment=False,
         allow_online_ach_payment=False,
-        line=tuple(
-            _sales_line(line, invoice, needed(ids, item_for(line).step), tax_code)
-            for line, tax_code in zip(invoice.lines, parts.line_refs, strict=True)
-        ),
+        line=_sales_lines(invoice, ids, parts),
+        currency_ref=currency,
+        global_tax_calculation=parts.calculation,
+        txn_tax_detail=parts.detail,
+    )
+
+
+def sales_receipt_body(
+    receipt: SalesReceipt, ids: Mapping[str, str], *, currency: Ref | None, taxes: TaxProfile
+) -> SalesReceiptBody:
+    """Return the sale with its money, on the account that the document names."""
+    parts = sale_tax(receipt, taxes)
+    return SalesReceiptBody(
+        customer_ref=needed(ids, receipt.customer_step),
+        txn_date=receipt.date.isoformat(),
+        doc_number=receipt.reference,
+        payment_ref_num=receipt.reference,
+        deposit_to_account_ref=object_ref(receipt.account.external_id),
+        private_note=note(receipt.memo, receipt.reference),
+        line=_sales_lines(receipt, ids, parts),
+        currency_ref=currency,
+        global_tax_calculation=parts.calculation,
+        txn_tax_detail=parts.detail,
+    )
+
+
+def refund_body(
+    refund: Refund, ids: Mapping[str, str], *, currency: Ref | None, taxes: TaxProfile
+) -> RefundReceiptBody:
+    """Return what a client gets back: what was sold, with amounts that are taken back, and where the money leaves."""
+    parts = sale_tax(refund, taxes)
+    return RefundReceiptBody(
+        customer_ref=needed(ids, refund.customer_step),
+        txn_date=refund.date.isoformat(),
+        doc_number=refund.reference,
+        payment_ref_num=refund.reference,
+        print_status="NotSet",
+        deposit_to_account_ref=object_ref(refund.account.external_id),
+        private_note=note(refund.memo, refund.reference),
+        line=_sales_lines(refund, ids, parts),
         currency_ref=currency,
         global_tax_calculation=parts.calculation,
         txn_tax_detail=parts.detail,
@@ -122,8 +168,17 @@ def object_ref(external_id: str) -> Ref:
     return Ref(external_id)
 
 
-def _sales_line(line: SaleLine, invoice: Invoice, item: Ref, tax_code: Ref | None) -> SalesLine:
-    value = amount(line.amount_minor, invoice.currency)
+def _sales_lines(
+    document: Invoice | SalesReceipt | Refund, ids: Mapping[str, str], parts: TaxParts
+) -> tuple[SalesLine, ...]:
+    return tuple(
+        _sales_line(line, document.currency, needed(ids, item_for(line).step), tax_code)
+        for line, tax_code in zip(document.lines, parts.line_refs, strict=True)
+    )
+
+
+def _sales_line(line: SaleLine, currency: str, item: Ref, tax_code: Ref | None) -> SalesLine:
+    value = amount(line.amount_minor, currency)
     return SalesLine(
         amount=value,
         detail_type="SalesItemLineDetail",

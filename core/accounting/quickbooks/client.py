@@ -42,8 +42,10 @@ class QuickBooksClient:
         self._outgoing = outgoing
         self._base = f"{api_base}/v3/company/{realm_id}"
         self._headers = {"Authorization": f"Bearer {access_token}", "Accept": "application/json"}
+        self.calls = 0
+        """Requests made so far."""
 
-    async def write(self, path: str, body: bytes, *, request_id: str) -> Reply:
+    async def write(self, path: str, body: bytes, *, request_id: str, read_timeout_s: float | None = None) -> Reply:
         """POST ``body`` under its idempotency key.
 
         Raises:
@@ -54,7 +56,10 @@ class QuickBooksClient:
             raise ConfigurationError("refused to send: malformed key or path")
         query = urlencode({"requestid": request_id, "minorversion": MINOR_VERSION})
         headers = {**self._headers, "Content-Type": "application/json"}
-        answer = await self._outgoing.send("POST", f"{self._base}{path}?{query}", headers=headers, content=body)
+        self.calls += 1
+        answer = await self._outgoing.send(
+            "POST", f"{self._base}{path}?{query}", headers=headers, content=body, read_timeout_s=read_timeout_s
+        )
         return _checked(answer, is_write=True)
 
     async def read(self, path: str) -> Reply:
@@ -69,6 +74,7 @@ class QuickBooksClient:
         return await self._get(f"{self._base}/query?{parameters}")
 
     async def _get(self, url: str) -> Reply:
+        self.calls += 1
         try:
             answer = await self._outgoing.send("GET", url, headers=self._headers)
         except OutcomeUnknownError as exc:

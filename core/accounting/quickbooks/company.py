@@ -1,6 +1,6 @@
 """Whose books these are, how they are set up, and which accounts and tax codes they have."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TypeVar
 
@@ -47,6 +47,9 @@ NEW_TYPES: Mapping[AccountType, tuple[str, str | None]] = {
 }
 """Account types that may be created, with QuickBooks' type and subtype."""
 
+UNTAXED = ("no vat", "out of scope", "no tax", "not applicable", "exempt")
+"""What the codes for "nothing to do with tax" are called in the companies that QuickBooks sets up, best first."""
+
 
 async def read_company(client: QuickBooksClient, realm_id: str) -> Company:
     """Ask CompanyInfo and Preferences."""
@@ -57,11 +60,11 @@ async def read_company(client: QuickBooksClient, realm_id: str) -> Company:
     home = prefs.currency_prefs.home_currency
     if home is None:
         raise ProviderUnavailableError("QuickBooks named no home currency", request_id=reply.request_id)
-    taxes = prefs.tax_prefs
+    taxes, country = prefs.tax_prefs, _country(info.country)
     return Company(
         external_id=realm_id,
         name=info.company_name or info.legal_name,
-        country=_country(info.country),
+        country=country,
         home_currency=home.value.upper(),
         options={
             "custom_txn_numbers": _flag(prefs.sales_forms_prefs.custom_txn_numbers),
@@ -69,8 +72,42 @@ async def read_company(client: QuickBooksClient, realm_id: str) -> Company:
             "partner_tax": _flag(taxes.partner_tax_enabled is not None),
             "multicurrency": _flag(prefs.currency_prefs.multi_currency_enabled),
             "book_close_date": prefs.accounting_info_prefs.book_close_date,
+            **(await _purchase_options(client) if taxes.using_sales_tax and country != "US" else {}),
         },
     )
+
+
+async def _purchase_options(client: QuickBooksClient) -> dict[str, str]:
+    """Ask what ``prepare`` must know of tax outside the United States: one question more, asked once a day.
+
+    A code has another rate on purchases than on sales, and a line without tax needs a code that says so.
+    """
+    codes = [code for code in (await _pages(client, "TaxCode", answers.TaxCode)).values() if code.active]
+    details = ((code.id, code.purchase_tax_rate_list) for code in codes)
+    rates = {
+        code_id: rates.tax_rate_detail[0].tax_rate_ref.value
+        for code_id, rates in details
+        if rates and len(rates.tax_rate_detail) == 1
+    }
+    return {
+        "purchase_rates": " ".join(f"{code_id}:{rate_id}" for code_id, rate_id in sorted(rates.items())),
+        "untaxed_code": _untaxed(codes),
+    }
+
+
+def _untaxed(codes: Sequence[answers.TaxCode]) -> str:
+    """Return the code that keeps a line out of the tax return, known by its name; empty where there is none."""
+    for words in UNTAXED:
+        for code in sorted(codes, key=lambda code: code.name.casefold()):
+            if words in code.name.casefold() and not code.hidden:
+                return code.id
+    return ""
+
+
+def purchase_rates(company: Company) -> dict[str, str]:
+    """Read the rate of each tax code on purchases back, as :func:`read_company` stored them."""
+    pairs = (pair.partition(":") for pair in company.options.get("purchase_rates", "").split())
+    return {code_id: rate_id for code_id, _, rate_id in pairs}
 
 
 def is_on(company: Company, option: str) -> bool:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from core.books.documents import Customer, Item
+from core.books.documents import Customer, Item, Payee
 from core.errors import ProviderRejectedError
 from core.reasons import Reason
 
@@ -42,6 +42,17 @@ def item_name(item: Item, revision: int) -> str:
     account = item.income_account_id
     candidates = [name, with_suffix(name, f"account {account}"), with_suffix(name, f"Tieout {account}")]
     return _candidate(candidates, revision, {"client": name, "service": name})
+
+
+def payee_name(payee: Payee, revision: int) -> str:
+    """Return the vendor's DisplayName to try: a client or an employee may have the first one.
+
+    Raises:
+        ProviderRejectedError: ``NAME_TAKEN`` when there is no further candidate.
+    """
+    name = clean_name(payee.name) or "Stripe"
+    candidates = [name, with_suffix(name, "fees"), with_suffix(name, "Tieout")]
+    return _candidate(candidates, revision, {"client": name})
 
 
 def clean_name(text: str) -> str:

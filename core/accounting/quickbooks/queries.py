@@ -25,6 +25,11 @@ def one_of(field: str, values: Sequence[str]) -> str:
     return f"{field} in ({', '.join(literal(value) for value in values)})"
 
 
+def between(field: str, first: str, last: str) -> list[str]:
+    """Return the two conditions of a range, both ends included; ``field`` is one of our own constants."""
+    return [f"{field} >= {literal(first)}", f"{field} <= {literal(last)}"]
+
+
 ANY_STATE = "Active in (true, false)"
 """Without this condition inactive names, items and accounts stay hidden."""
 

@@ -5,6 +5,8 @@ from typing import Literal
 
 import msgspec
 
+TaxCalculation = Literal["TaxExcluded", "NotApplicable"]
+
 
 class _Body(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
     """Fields with a default are left out while they have it; what must always be sent has none."""
@@ -36,6 +38,13 @@ class CustomerBody(_Body, frozen=True, kw_only=True):
     primary_phone: PhoneNumber | None = None
     currency_ref: Ref | None = None
     notes: str | None = None
+
+
+class VendorBody(_Body, frozen=True, kw_only=True):
+    """Who takes the fees. Shares one namespace of names with customers and employees."""
+
+    display_name: str
+    currency_ref: Ref | None = None
 
 
 class ItemBody(_Body, frozen=True, kw_only=True):
@@ -109,7 +118,38 @@ class InvoiceBody(_Body, frozen=True, kw_only=True):
     allow_online_ach_payment: bool = msgspec.field(name="AllowOnlineACHPayment")
     line: tuple[SalesLine, ...]
     currency_ref: Ref | None = None
-    global_tax_calculation: Literal["TaxExcluded", "NotApplicable"] | None = None
+    global_tax_calculation: TaxCalculation | None = None
+    txn_tax_detail: TxnTaxDetail | None = None
+
+
+class SalesReceiptBody(_Body, frozen=True, kw_only=True):
+    """A sale and its money. Without a deposit account it would land in Undeposited Funds."""
+
+    customer_ref: Ref
+    txn_date: str
+    doc_number: str
+    payment_ref_num: str
+    deposit_to_account_ref: Ref
+    private_note: str
+    line: tuple[SalesLine, ...]
+    currency_ref: Ref | None = None
+    global_tax_calculation: TaxCalculation | None = None
+    txn_tax_detail: TxnTaxDetail | None = None
+
+
+class RefundReceiptBody(_Body, frozen=True, kw_only=True):
+    """Money back; it leaves ``DepositToAccountRef``. Without a print status QuickBooks overwrites the reference."""
+
+    customer_ref: Ref
+    txn_date: str
+    doc_number: str
+    payment_ref_num: str
+    print_status: Literal["NotSet"]
+    deposit_to_account_ref: Ref
+    private_note: str
+    line: tuple[SalesLine, ...]
+    currency_ref: Ref | None = None
+    global_tax_calculation: TaxCalculation | None = None
     txn_tax_detail: TxnTaxDetail | None = None
 
 
@@ -137,6 +177,85 @@ class PaymentBody(_Body, frozen=True, kw_only=True):
     deposit_to_account_ref: Ref
     private_note: str
     line: tuple[PaymentLine, ...]
+    currency_ref: Ref | None = None
+
+
+class PartyRef(msgspec.Struct, frozen=True):
+    """A reference to a vendor, with its type as the surrounding object spells it."""
+
+    value: str
+    type: Literal["Vendor", "VENDOR"]
+
+
+class ExpenseLineDetail(_Body, frozen=True, kw_only=True):
+    """The account that a line of an expense is booked to."""
+
+    account_ref: Ref
+    tax_code_ref: Ref | None = None
+
+
+class ExpenseLine(_Body, frozen=True, kw_only=True):
+    """One line of an expense; never negative (code 2290)."""
+
+    amount: Decimal
+    detail_type: Literal["AccountBasedExpenseLineDetail"]
+    account_based_expense_line_detail: ExpenseLineDetail
+    description: str | None = None
+
+
+class PurchaseBody(_Body, frozen=True, kw_only=True):
+    """Money that leaves a bank account for other accounts. QuickBooks works out the total."""
+
+    payment_type: Literal["Cash"]
+    account_ref: Ref
+    txn_date: str
+    doc_number: str
+    entity_ref: PartyRef
+    private_note: str
+    line: tuple[ExpenseLine, ...]
+    currency_ref: Ref | None = None
+    global_tax_calculation: TaxCalculation | None = None
+    txn_tax_detail: TxnTaxDetail | None = None
+
+
+class DepositLineDetail(_Body, frozen=True, kw_only=True):
+    """The account that a line of a deposit comes from, and who paid it."""
+
+    account_ref: Ref
+    entity: PartyRef
+    tax_code_ref: Ref | None = None
+    tax_applicable_on: Literal["Purchase"] | None = None
+
+
+class DepositLine(_Body, frozen=True, kw_only=True):
+    """One direct line of a deposit: it takes nothing out of Undeposited Funds."""
+
+    amount: Decimal
+    detail_type: Literal["DepositLineDetail"]
+    deposit_line_detail: DepositLineDetail
+    description: str | None = None
+
+
+class DepositBody(_Body, frozen=True, kw_only=True):
+    """Money that arrives on an account. There is no number: our reference stands in the note alone."""
+
+    deposit_to_account_ref: Ref
+    txn_date: str
+    private_note: str
+    line: tuple[DepositLine, ...]
+    currency_ref: Ref | None = None
+    global_tax_calculation: TaxCalculation | None = None
+    txn_tax_detail: TxnTaxDetail | None = None
+
+
+class TransferBody(_Body, frozen=True, kw_only=True):
+    """Money between two accounts of the balance sheet. There is no number here either."""
+
+    from_account_ref: Ref
+    to_account_ref: Ref
+    amount: Decimal
+    txn_date: str
+    private_note: str
     currency_ref: Ref | None = None
 
 

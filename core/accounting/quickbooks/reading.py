@@ -1,0 +1,147 @@
+"""Reading the books again for the proof: our documents as they stand, an account's balance, everybody's sales."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from core.accounting.port import FoundSale, Standing
+from core.accounting.quickbooks import answers
+from core.accounting.quickbooks.client import QuickBooksClient, is_object_id
+from core.accounting.quickbooks.entities import MONEY_KINDS, entity_of
+from core.accounting.quickbooks.lookup import is_any, transactions
+from core.accounting.quickbooks.queries import ANY_STATE, PAGE, between, equals, select
+from core.books.documents import DocumentKind
+from core.errors import ProviderRejectedError, ProviderUnavailableError, StopError
+from core.money import MoneyError, from_decimal
+from core.reasons import Reason
+
+IDS_AT_ONCE = 200
+"""Ids in one question: its address stays below 4000 characters."""
+
+MAX_SALES_PAGES = 100
+"""A hundred thousand sales between two days; a longer list must be asked for in parts."""
+
+# Assets and expenses are shown the way round that the port wants; these stand the other way.
+_CREDIT_SIDE = ("Liability", "Equity", "Revenue")
+
+
+async def read_back(
+    client: QuickBooksClient, kind: DocumentKind, external_ids: Sequence[str], home_currency: str
+) -> dict[str, Standing]:
+    """Return how each document stands; one that QuickBooks does not know any more was deleted.
+
+    Raises:
+        StopError: ``OUR_FAULT`` for a kind that moves no money, or a malformed id.
+    """
+    if kind not in MONEY_KINDS or not all(map(is_object_id, external_ids)):
+        raise StopError(Reason.OUR_FAULT, {"read_back": kind.value})
+    wanted = list(dict.fromkeys(external_ids))
+    standing = {external_id: Standing(external_id, None, False, None, None, None) for external_id in wanted}
+    name = entity_of(kind).name
+    for start in range(0, len(wanted), IDS_AT_ONCE):
+        rows = await transactions(client, name, is_any("Id", wanted[start : start + IDS_AT_ONCE]))
+        standing |= {row.id: _standing(row, home_currency) for row in rows if row.id in standing}
+    return standing
+
+
+async def read_balance(client: QuickBooksClient, account_id: str, home_currency: str) -> int:
+    """Return what the account holds by QuickBooks' own ``CurrentBalance``: of balance-sheet accounts only.
+
+    Raises:
+        ProviderRejectedError: ``ACCOUNT_INACTIVE`` when there is no such account.
+    """
+    if not is_object_id(account_id):
+        raise StopError(Reason.OUR_FAULT, {"malformed_id": account_id[:40]})
+    reply = await client.query(select("Account", equals("Id", account_id), ANY_STATE))
+    rows = answers.read_list(reply.body, "Account", answers.Account, request_id=reply.request_id)
+    if not rows:
+        raise ProviderRejectedError(Reason.ACCOUNT_INACTIVE, "no such account", request_id=reply.request_id)
+    account = rows[0]
+    currency = account.currency_ref.value if account.currency_ref else home_currency
+    if account.current_balance is None:
+        raise ProviderUnavailableError("QuickBooks named no balance", request_id=reply.request_id, status=200)
+    try:
+        shown = from_decimal(account.current_balance, currency)
+    except MoneyError as exc:
+        raise ProviderUnavailableError(f"unreadable balance: {exc}", request_id=reply.request_id, status=200) from exc
+    return -shown if account.classification in _CREDIT_SIDE else shown
+
+
+async def list_sales(client: QuickBooksClient, start: date, end: date, home_currency: str) -> list[FoundSale]:
+    """Return every invoice and sales receipt of the days, by date."""
+    found = []
+    for kind in (DocumentKind.INVOICE, DocumentKind.SALES_RECEIPT):
+        rows = await _sales(client, entity_of(kind).name, start, end)
+        found += [sale for row in rows.values() if (sale := _found_sale(kind, row, home_currency)) is not None]
+    return sorted(found, key=lambda sale: (sale.date, sale.kind.value, len(sale.external_id), sale.external_id))
+
+
+async def _sales(client: QuickBooksClient, entity: str, start: date, end: date) -> dict[str, answers.Sale]:
+    found: dict[str, answers.Sale] = {}
+    conditions = between("TxnDate", start.isoformat(), end.isoformat())
+    for page in range(MAX_SALES_PAGES):
+        reply = await client.query(select(entity, *conditions, order_by="TxnDate", start=1 + page * PAGE))
+        rows = answers.read_list(reply.body, entity, answers.Sale, request_id=reply.request_id)
+        found.update((row.id, row) for row in rows)
+        if len(rows) < PAGE:
+            return found
+    raise ProviderUnavailableError("too many sales between those days")
+
+
+def _found_sale(kind: DocumentKind, row: answers.Sale, home_currency: str) -> FoundSale | None:
+    currency = _currency(row, home_currency)
+    try:
+        total_minor, day = from_decimal(row.total_amt or answers.ZERO, currency), date.fromisoformat(row.txn_date)
+    except ValueError:
+        # An amount or a day that we cannot read cannot be the same as one of ours.
+        return None
+    notes = (row.payment_ref_num, row.customer_memo.value if row.customer_memo else "", row.private_note)
+    return FoundSale(
+        kind=kind,
+        external_id=row.id,
+        number=row.doc_number,
+        date=day,
+        total_minor=total_minor,
+        currency=currency,
+        customer_name=row.customer_ref.name if row.customer_ref else "",
+        note=" | ".join(note for note in notes if note),
+    )
+
+
+def _standing(row: answers.Transaction, home_currency: str) -> Standing:
+    currency = _currency(row, home_currency)
+    return Standing(
+        external_id=row.id,
+        number=row.payment_ref_num if row.doc_number is None else row.doc_number,
+        stands=not row.is_voided,
+        total_minor=_total(row, currency),
+        currency=currency,
+        date=_day(row.txn_date),
+        changed_at=_moment(row.meta_data.last_updated_time if row.meta_data else ""),
+    )
+
+
+def _currency(row: answers.Transaction, home_currency: str) -> str:
+    return (row.currency_ref.value if row.currency_ref else home_currency).upper()
+
+
+def _total(row: answers.Transaction, currency: str) -> int | None:
+    try:
+        return None if row.total is None else from_decimal(row.total, currency)
+    except MoneyError:
+        return None
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text[:10])
+    except ValueError:
+        return None
+
+
+def _moment(text: str) -> datetime | None:
+    """QuickBooks writes an offset; without one the time would be nobody's."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
