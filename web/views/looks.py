@@ -49,6 +49,8 @@ ACTIONS: dict[str, ActionLook] = {
     Action.RETRY: ActionLook("Retry", "Retry", None),
     Action.CHOOSE_ACCOUNT: ActionLook("Choose an account", "Choose account", "/mapping#map"),
     Action.CHOOSE_CLEARING: ActionLook("Choose the clearing account", "Choose account", "/mapping#other-side"),
+    Action.CHOOSE_ROLE: ActionLook("Choose the account", "Choose account", "/accounts#roles-card"),
+    Action.CHOOSE_CATEGORY: ActionLook("Say where it belongs", "Choose account", "/accounts#questions"),
     Action.RECONNECT_BOOKS: ActionLook("Reconnect your books", "Reconnect", "/connections#books"),
     Action.RECONNECT_STRIPE: ActionLook("Reconnect Stripe", "Reconnect", "/connections#stripe"),
     Action.CONNECT_BOOKS: ActionLook("Connect your books", "Connect books", "/connections#books"),
