@@ -175,6 +175,8 @@ class Limits:
         together: how many documents of a kind may travel in one call; kinds that are missing travel alone.
         together_from: how many must wait before they do; below, they go singly.
         batches_per_second: pace of calls that carry several; None: like any other call.
+        found_first: kinds that no uniqueness of the books guards: looked up before every send, the first included.
+        burst: how many calls may follow each other at once, after as long a rest; the pace above is the long run's.
     """
 
     calls_per_second: float
@@ -182,6 +184,8 @@ class Limits:
     together: Mapping[DocumentKind, int] = field(default_factory=dict)
     together_from: int = 2
     batches_per_second: float | None = None
+    found_first: frozenset[DocumentKind] = frozenset()
+    burst: int = 1
 
 
 class AccountingProvider(Protocol):

@@ -38,6 +38,12 @@ def minor_units(value: Decimal, currency: str) -> int:
         raise OutcomeUnknownError(f"unreadable amount: {exc}", answered=True, status=200) from exc
 
 
+def read_moment(text: str | None) -> datetime | None:
+    """Return the moment in ``/Date(1762041600000+0000)/``; None when there is none."""
+    ticks = _TICKS.fullmatch(text or "")
+    return _EPOCH + timedelta(milliseconds=int(ticks[1])) if ticks else None
+
+
 def read_day(text: str) -> str:
     """Return the day in ``/Date(1762041600000+0000)/`` as ``2025-11-02``; empty when there is none.
 

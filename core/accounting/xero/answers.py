@@ -8,7 +8,6 @@ from typing import TypeVar
 
 import msgspec
 
-from core.accounting.xero.client import is_guid
 from core.errors import OutcomeUnknownError, ProviderUnavailableError
 
 T = TypeVar("T")
@@ -71,15 +70,19 @@ class Contact(Element, frozen=True, kw_only=True):
 
 
 class Line(_Part, frozen=True, kw_only=True):
-    """A line of an invoice."""
+    """A line of a document or bank transaction."""
 
+    description: str | None = None
     account_id: str | None = msgspec.field(name="AccountID", default=None)
     account_code: str | None = None
     tax_type: str | None = None
 
 
 class Payment(Element, frozen=True, kw_only=True):
-    """A payment, whole or as it stands within its invoice."""
+    """A payment or repayment, whole or as it stands within its document.
+
+    Of a repayment, Xero shows the credit note under ``Invoice`` as well.
+    """
 
     payment_id: str = msgspec.field(name="PaymentID", default="")
     date: str = ""
@@ -87,34 +90,119 @@ class Payment(Element, frozen=True, kw_only=True):
     reference: str | None = None
     status: str = "AUTHORISED"
     invoice: "Invoice | None" = None
+    credit_note: "CreditNote | None" = None
     account: "Account | None" = None
+    updated_date_utc: str | None = msgspec.field(name="UpdatedDateUTC", default=None)
 
     @property
     def id(self) -> str:
         """Xero's id."""
         return self.payment_id
 
+    @property
+    def document_id(self) -> str:
+        """The id of what it pays."""
+        if self.credit_note is not None and self.credit_note.credit_note_id:
+            return self.credit_note.credit_note_id
+        return self.invoice.invoice_id if self.invoice else ""
 
-class Invoice(Element, frozen=True, kw_only=True):
-    """An invoice."""
 
-    invoice_id: str = msgspec.field(name="InvoiceID", default="")
+class _Sold(Element, frozen=True, kw_only=True):
+    """What invoices and credit notes share."""
+
     type: str = ""
     date: str = ""
-    invoice_number: str | None = None
     reference: str | None = None
     status: str = ""
     contact: Contact | None = None
     total: Decimal | None = None
     currency_code: str | None = None
     updated_date_utc_string: str | None = msgspec.field(name="UpdatedDateUTCString", default=None)
+    updated_date_utc: str | None = msgspec.field(name="UpdatedDateUTC", default=None)
     line_items: tuple[Line, ...] = ()
     payments: tuple[Payment, ...] = ()
+
+
+class Invoice(_Sold, frozen=True, kw_only=True):
+    """An invoice."""
+
+    invoice_id: str = msgspec.field(name="InvoiceID", default="")
+    invoice_number: str | None = None
 
     @property
     def id(self) -> str:
         """Xero's id."""
         return self.invoice_id
+
+    @property
+    def number(self) -> str | None:
+        """Its number, unique among sales."""
+        return self.invoice_number
+
+
+class CreditNote(_Sold, frozen=True, kw_only=True):
+    """A credit note."""
+
+    credit_note_id: str = msgspec.field(name="CreditNoteID", default="")
+    credit_note_number: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Xero's id."""
+        return self.credit_note_id
+
+    @property
+    def number(self) -> str | None:
+        """Its number, unique among credit notes to clients."""
+        return self.credit_note_number
+
+
+class BankTransaction(Element, frozen=True, kw_only=True):
+    """Money spent or received."""
+
+    bank_transaction_id: str = msgspec.field(name="BankTransactionID", default="")
+    type: str = ""
+    date: str = ""
+    reference: str | None = None
+    status: str = "AUTHORISED"
+    contact: Contact | None = None
+    bank_account: "Account | None" = None
+    total: Decimal | None = None
+    currency_code: str | None = None
+    updated_date_utc: str | None = msgspec.field(name="UpdatedDateUTC", default=None)
+    line_items: tuple[Line, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Xero's id."""
+        return self.bank_transaction_id
+
+
+class BankTransfer(Element, frozen=True, kw_only=True):
+    """Money from one bank account to another; always in the currency of both."""
+
+    bank_transfer_id: str = msgspec.field(name="BankTransferID", default="")
+    date: str = ""
+    reference: str | None = None
+    status: str = "AUTHORISED"
+    amount: Decimal | None = None
+    from_bank_account: "Account | None" = None
+    to_bank_account: "Account | None" = None
+
+    @property
+    def id(self) -> str:
+        """Xero's id."""
+        return self.bank_transfer_id
+
+
+Sold = Invoice | CreditNote
+"""What carries lines for a client."""
+
+Dated = Invoice | CreditNote | Payment | BankTransaction | BankTransfer
+"""What lies on a day."""
+
+Row = Contact | Payment | Invoice | CreditNote | BankTransaction | BankTransfer
+"""Every element that we write."""
 
 
 class Account(Element, frozen=True, kw_only=True):
@@ -160,25 +248,6 @@ class Organisation(_Part, frozen=True, kw_only=True):
     short_code: str = ""
 
 
-E = TypeVar("E", bound=Element)
-
-
-def written(body: bytes, name: str, shape: type[E], *, request_id: str | None) -> E:
-    """Return the one element called ``name`` from the answer to a write; it may be a refused one.
-
-    Raises:
-        OutcomeUnknownError: the answer is not what was announced: cut off, empty, of another shape, or an element that
-            is not refused and yet has no id. It may still have been written.
-    """
-    try:
-        rows = _decoded(body, name, shape)
-    except ValueError as exc:
-        raise _unreadable(name, request_id) from exc
-    if len(rows) != 1 or not (rows[0].is_refused or is_guid(rows[0].id)):
-        raise _unreadable(name, request_id)
-    return rows[0]
-
-
 def read_list(body: bytes, name: str, shape: type[T], *, request_id: str | None) -> list[T]:
     """Return the elements called ``name`` of the answer to a read.
 
@@ -193,10 +262,18 @@ def read_list(body: bytes, name: str, shape: type[T], *, request_id: str | None)
         ) from exc
 
 
-def _unreadable(name: str, request_id: str | None) -> OutcomeUnknownError:
-    return OutcomeUnknownError(
-        f"Xero answered without readable {name}", answered=True, request_id=request_id, status=200
-    )
+def written_list(body: bytes, name: str, shape: type[T], *, request_id: str | None) -> list[T]:
+    """Return the elements called ``name`` of the answer to a write.
+
+    Raises:
+        OutcomeUnknownError: the answer cannot be read; what it was about may still have been written.
+    """
+    try:
+        return _decoded(body, name, shape)
+    except ValueError as exc:
+        raise OutcomeUnknownError(
+            f"Xero answered without readable {name}", answered=True, request_id=request_id, status=200
+        ) from exc
 
 
 def _decoded(body: bytes, name: str, shape: type[T]) -> list[T]:

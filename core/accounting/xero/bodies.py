@@ -5,19 +5,29 @@ from collections.abc import Mapping
 
 from core.accounting.xero.amounts import amount
 from core.accounting.xero.client import is_guid
-from core.accounting.xero.names import contact_name, contact_number, usable_email, usable_phone
+from core.accounting.xero.names import (
+    contact_name,
+    contact_number,
+    payee_name,
+    payee_number,
+    usable_email,
+    usable_phone,
+)
 from core.accounting.xero.schemas import (
     AccountRef,
     ContactBody,
     ContactRef,
+    CreditNoteBody,
+    CreditNoteRef,
     InvoiceBody,
     InvoiceRef,
     LineItem,
     PaymentBody,
     Phone,
+    RepaymentBody,
 )
-from core.accounting.xero.taxes import has_no_tax, line_tax
-from core.books.documents import Customer, Invoice, Payment, SaleLine
+from core.accounting.xero.taxes import Sold, has_no_tax, line_tax
+from core.books.documents import CreditNote, Customer, Invoice, Payee, Payment, Repayment, SaleLine
 from core.errors import StopError
 from core.reasons import Reason
 
@@ -41,6 +51,11 @@ def contact_body(customer: Customer, *, revision: int) -> ContactBody:
     )
 
 
+def payee_body(payee: Payee, *, revision: int) -> ContactBody:
+    """Return who takes the fees under the ``revision``-th candidate name."""
+    return ContactBody(name=payee_name(payee, revision), contact_number=payee_number(payee))
+
+
 def invoice_body(invoice: Invoice, ids: Mapping[str, str], *, untaxed_type: str) -> InvoiceBody:
     """Return the sale, one line per line of the document, due on the day on which it was paid.
 
@@ -56,25 +71,65 @@ def invoice_body(invoice: Invoice, ids: Mapping[str, str], *, untaxed_type: str)
         currency_code=invoice.currency.upper(),
         invoice_number=invoice.reference,
         reference=clean_text(invoice.memo)[:MAX_REFERENCE],
-        line_items=tuple(_line(line, invoice, untaxed_type) for line in invoice.lines),
+        line_items=sale_lines(invoice, untaxed_type=untaxed_type),
     )
 
 
+def credit_note_body(note: CreditNote, ids: Mapping[str, str], *, untaxed_type: str) -> CreditNoteBody:
+    """Return what is taken back from a sale, written as the sale was."""
+    return CreditNoteBody(
+        type="ACCRECCREDIT",
+        status="AUTHORISED",
+        contact=ContactRef(contact_id=needed(ids, note.customer_step)),
+        date=note.date.isoformat(),
+        line_amount_types="NoTax" if has_no_tax(note) else "Inclusive",
+        currency_code=note.currency.upper(),
+        credit_note_number=note.reference,
+        reference=clean_text(note.memo)[:MAX_REFERENCE],
+        line_items=sale_lines(note, untaxed_type=untaxed_type),
+    )
+
+
+def paid_body(document: Payment | Repayment, ids: Mapping[str, str]) -> PaymentBody | RepaymentBody:
+    """Return the money of an invoice or of a credit note."""
+    return payment_body(document, ids) if isinstance(document, Payment) else repayment_body(document, ids)
+
+
 def payment_body(payment: Payment, ids: Mapping[str, str]) -> PaymentBody:
-    """Return the money of one invoice. The reference leads, so that Stripe's ids may be cut off, never it."""
-    said = f"{payment.reference} {clean_text(payment.memo)}".strip()
+    """Return the money of one invoice."""
     return PaymentBody(
         invoice=InvoiceRef(invoice_id=needed(ids, payment.invoice_step)),
         account=AccountRef(account_id=guid(payment.clearing_account_id)),
         date=payment.date.isoformat(),
         amount=amount(payment.amount_minor, payment.currency),
-        reference=said[:MAX_PAYMENT_REFERENCE].strip(),
+        reference=_said(payment),
     )
+
+
+def repayment_body(repayment: Repayment, ids: Mapping[str, str]) -> RepaymentBody:
+    """Return the money of one credit note."""
+    return RepaymentBody(
+        credit_note=CreditNoteRef(credit_note_id=needed(ids, repayment.credit_note_step)),
+        account=AccountRef(account_id=guid(repayment.account.external_id)),
+        date=repayment.date.isoformat(),
+        amount=amount(repayment.amount_minor, repayment.currency),
+        reference=_said(repayment),
+    )
+
+
+def sale_lines(document: Sold, *, untaxed_type: str) -> tuple[LineItem, ...]:
+    """Return the lines of a sale or credit note, one per line of the document."""
+    return tuple(_line(line, document, untaxed_type) for line in document.lines)
 
 
 def clean_text(text: str) -> str:
     """Return ``text`` without control characters and lone surrogates."""
     return _CONTROL.sub(" ", text).strip()
+
+
+def described(*candidates: str) -> str:
+    """Return the first text that says something: an empty description is refused."""
+    return next(text for candidate in candidates if (text := clean_text(candidate)[:MAX_DESCRIPTION].strip()))
 
 
 def needed(ids: Mapping[str, str], step: str) -> str:
@@ -91,13 +146,17 @@ def guid(external_id: str) -> str:
     return external_id
 
 
-def _line(line: SaleLine, invoice: Invoice, untaxed_type: str) -> LineItem:
-    tax = line_tax(line, invoice, untaxed_type=untaxed_type)
+def _said(paid: Payment | Repayment) -> str:
+    """The reference leads, so that Stripe's ids may be cut off, never it."""
+    return f"{paid.reference} {clean_text(paid.memo)}".strip()[:MAX_PAYMENT_REFERENCE].strip()
+
+
+def _line(line: SaleLine, document: Sold, untaxed_type: str) -> LineItem:
+    tax = line_tax(line, document, untaxed_type=untaxed_type)
     return LineItem(
-        # An empty description is refused.
-        description=clean_text(line.description)[:MAX_DESCRIPTION] or clean_text(line.service_name) or "Sale",
+        description=described(line.description, line.service_name, "Sale"),
         quantity=1,
-        unit_amount=amount(line.amount_minor + line.tax_minor, invoice.currency),
+        unit_amount=amount(line.amount_minor + line.tax_minor, document.currency),
         # Xero's guides ask for the code, which a bank account may lack and a person may change; its file knows both.
         account_code=line.income_account_number,
         account_id=guid(line.income_account_id),

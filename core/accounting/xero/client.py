@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
-from core.accounting.xero.faults import correlation_id, error_for, is_missing
+from core.accounting.xero.faults import correlation_id, error_for, is_missing, names_elements
 from core.errors import ConfigurationError, OutcomeUnknownError, ProviderUnavailableError
 from core.outgoing import Answer, Outgoing
 
@@ -26,6 +26,10 @@ _QUERIES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "/Contacts": _EACH,
     "/Invoices": (*_EACH, ("unitdp", "4")),
     "/Payments": _EACH,
+    "/CreditNotes": (*_EACH, ("unitdp", "4")),
+    "/BankTransactions": (*_EACH, ("unitdp", "4")),
+    # Xero's file knows no parameter here; one bad transfer turns the whole answer into a 400.
+    "/BankTransfers": (),
     "/Accounts": (),
 }
 
@@ -35,6 +39,8 @@ class Reply(NamedTuple):
 
     body: bytes
     request_id: str | None
+    names_refused: bool = False
+    """The call was refused as a whole, and ``Elements`` names those on whose account."""
 
 
 def is_guid(text: str) -> bool:
@@ -48,6 +54,8 @@ class XeroClient:
     def __init__(self, outgoing: Outgoing, *, api_base: str, access_token: str, tenant_id: str) -> None:
         if not is_guid(tenant_id):
             raise ConfigurationError("the id of a Xero organisation is a GUID")
+        self.calls = 0
+        """Requests made so far."""
         self._outgoing = outgoing
         self._tenant_id = tenant_id
         self._base = f"{api_base}/api.xro/2.0"
@@ -72,12 +80,13 @@ class XeroClient:
             OutcomeUnknownError: it may have been written: no answer, a 5xx, or a key that Xero knows otherwise.
             ProviderError: everything else that :func:`~core.accounting.xero.faults.error_for` knows.
         """
-        wire_key = f"{self._tenant_id}.{key}.{send}"
-        if _KEY.fullmatch(key) is None or len(wire_key) > MAX_KEY or path not in _QUERIES:
-            raise ConfigurationError("refused to send: malformed key or path")
-        query = f"?{urlencode(_QUERIES[path])}" if _QUERIES[path] else ""
-        headers = {**self._headers, "Content-Type": "application/json", "Idempotency-Key": wire_key}
-        answer = await self._outgoing.send("PUT", f"{self._base}{path}{query}", headers=headers, content=body)
+        return _checked(await self._put(path, body, key, send), is_write=True)
+
+    async def create_many(self, path: str, body: bytes, *, key: str, send: int = 1) -> Reply:
+        """PUT several elements, as :meth:`create`; a refusal that names its elements is an answer, too."""
+        answer = await self._put(path, body, key, send)
+        if names_elements(answer):
+            return Reply(answer.body, correlation_id(answer), names_refused=True)
         return _checked(answer, is_write=True)
 
     async def read(self, path: str, **parameters: str) -> Reply:
@@ -89,10 +98,20 @@ class XeroClient:
         answer = await self._get(path, {})
         return None if is_missing(answer) else _checked(answer, is_write=False)
 
+    async def _put(self, path: str, body: bytes, key: str, send: int) -> Answer:
+        wire_key = f"{self._tenant_id}.{key}.{send}"
+        if _KEY.fullmatch(key) is None or len(wire_key) > MAX_KEY or path not in _QUERIES:
+            raise ConfigurationError("refused to send: malformed key or path")
+        query = f"?{urlencode(_QUERIES[path])}" if _QUERIES[path] else ""
+        headers = {**self._headers, "Content-Type": "application/json", "Idempotency-Key": wire_key}
+        self.calls += 1
+        return await self._outgoing.send("PUT", f"{self._base}{path}{query}", headers=headers, content=body)
+
     async def _get(self, path: str, parameters: Mapping[str, str]) -> Answer:
         if _PATH.fullmatch(path) is None:
             raise ConfigurationError("refused to read: malformed path")
         query = f"?{urlencode(parameters, quote_via=quote)}" if parameters else ""
+        self.calls += 1
         try:
             return await self._outgoing.send("GET", f"{self._base}{path}{query}", headers=self._headers)
         except OutcomeUnknownError as exc:

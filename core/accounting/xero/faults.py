@@ -33,7 +33,7 @@ _KEY_REUSED = re.compile(r"idempotency key.*different request", re.IGNORECASE | 
 _WORDS: tuple[tuple[re.Pattern[str], Reason], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), reason)
     for pattern, reason in (
-        (r"invoice (#|number) must be unique", Reason.NUMBER_TAKEN),
+        (r"(invoice|credit ?note) (#|number) must be unique", Reason.NUMBER_TAKEN),
         (r"already (assigned to|used by) another contact|contact ?number.{0,80}(unique|already)", Reason.NAME_TAKEN),
         (r"exceeds the amount outstanding", Reason.CHANGED_IN_BOOKS),
         (r"only be made against authorised documents", Reason.CHANGED_IN_BOOKS),
@@ -67,6 +67,14 @@ def correlation_id(answer: Answer) -> str | None:
 def is_missing(answer: Answer) -> bool:
     """Tell whether a read found no such element."""
     return answer.status == 404
+
+
+def names_elements(answer: Answer) -> bool:
+    """Tell whether a write was refused on account of elements that the answer names."""
+    if answer.status != 400:
+        return False
+    data = _json_object(answer.body)
+    return data.get("Type") == "ValidationException" and bool(_element_words(data))
 
 
 def error_for(answer: Answer, *, is_write: bool) -> ProviderError:

@@ -2,17 +2,19 @@
 
 import re
 
-from core.books.documents import Customer
+from core.books.documents import Customer, Payee
 from core.errors import ProviderRejectedError
 from core.reasons import Reason
 
 MAX_NAME = 255
 MAX_EMAIL = 255
 MAX_PHONE = 50
+MAX_NUMBER = 50
 
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f<>\ud800-\udfff]")
 _EMAIL = re.compile(r"[!-~]+@[!-~]+\.[!-~]+")
 _NOT_IN_EMAIL = re.compile(r"[,;<>]|@.*@")
+_NOT_IN_NUMBER = re.compile(r"[^a-z0-9]+")
 _STRIPE_ID = re.compile(r"cus_[A-Za-z0-9]{1,40}")
 
 
@@ -28,6 +30,24 @@ def contact_name(customer: Customer, revision: int) -> str:
     if revision >= len(candidates):
         raise ProviderRejectedError(Reason.NAME_TAKEN, "every candidate name is taken", detail={"client": name})
     return candidates[revision]
+
+
+def payee_name(payee: Payee, revision: int) -> str:
+    """Return the name to try for whoever takes the fees.
+
+    Raises:
+        ProviderRejectedError: ``NAME_TAKEN`` when there is no further candidate.
+    """
+    name = clean_name(payee.name)
+    candidates = [name, with_suffix(name, "fees"), with_suffix(name, "Tieout")]
+    if revision >= len(candidates):
+        raise ProviderRejectedError(Reason.NAME_TAKEN, "every candidate name is taken", detail={"client": name})
+    return candidates[revision]
+
+
+def payee_number(payee: Payee) -> str:
+    """Return the number by which the payee is found again."""
+    return f"tieout-payee-{_NOT_IN_NUMBER.sub('-', payee.name.casefold())}"[:MAX_NUMBER]
 
 
 def contact_number(customer: Customer) -> str:

@@ -30,9 +30,10 @@ from core.outgoing import Answer, Outgoing, host_of
 
 SCOPE = (
     "offline_access accounting.invoices accounting.payments accounting.banktransactions accounting.contacts "
-    "accounting.settings"
+    "accounting.settings accounting.reports.trialbalance.read"
 )
-"""What we post, the contacts that it needs, and the accounts: read, and created when a person asks for it.
+"""What we post, the contacts that it needs, and the accounts: read, and created when a person asks for it. The trial
+balance is the proof: what the clearing account holds by Xero itself, beside what Stripe holds.
 
 No OpenID scope: a connection is never a login (O3), and we need nothing of the person.
 """

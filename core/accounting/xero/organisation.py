@@ -136,6 +136,8 @@ def new_account(name: str, account_type: AccountType, *, tenant_id: str, codes: 
         name=name,
         type=xero_type,
         bank_account_number=number if account_type is AccountType.BANK else None,
+        # Money held for disputes leaves such an account by repayments, which Xero allows from no other.
+        enable_payments_to_account=account_type is AccountType.CURRENT_ASSET,
     )
 
 

@@ -22,6 +22,12 @@ class InvoiceRef(_Body, frozen=True, kw_only=True):
     invoice_id: str = msgspec.field(name="InvoiceID")
 
 
+class CreditNoteRef(_Body, frozen=True, kw_only=True):
+    """A credit note by its id."""
+
+    credit_note_id: str = msgspec.field(name="CreditNoteID")
+
+
 class AccountRef(_Body, frozen=True, kw_only=True):
     """An account by its id: a bank account often has no code."""
 
@@ -81,6 +87,53 @@ class PaymentBody(_Body, frozen=True, kw_only=True):
     reference: str
 
 
+class CreditNoteBody(_Body, frozen=True, kw_only=True):
+    """Money owed back to a client, or taken back from one. Its number is unique, as an invoice's."""
+
+    type: Literal["ACCRECCREDIT"]
+    status: Literal["AUTHORISED"]
+    contact: ContactRef
+    date: str
+    line_amount_types: Literal["Inclusive", "NoTax"]
+    currency_code: str
+    credit_note_number: str
+    reference: str
+    line_items: tuple[LineItem, ...]
+
+
+class RepaymentBody(_Body, frozen=True, kw_only=True):
+    """Money leaving an account, for one credit note."""
+
+    credit_note: CreditNoteRef
+    account: AccountRef
+    date: str
+    amount: Decimal
+    reference: str
+
+
+class BankTransactionBody(_Body, frozen=True, kw_only=True):
+    """Money spent from, or received on, a bank account without a document. Nothing of it is unique."""
+
+    type: Literal["SPEND", "RECEIVE"]
+    contact: ContactRef
+    bank_account: AccountRef
+    date: str
+    reference: str
+    currency_code: str
+    line_amount_types: Literal["Inclusive", "NoTax"]
+    line_items: tuple[LineItem, ...]
+
+
+class BankTransferBody(_Body, frozen=True, kw_only=True):
+    """Money from one bank account to another. Nothing of it is unique."""
+
+    from_bank_account: AccountRef
+    to_bank_account: AccountRef
+    amount: Decimal
+    date: str
+    reference: str
+
+
 class AccountBody(_Body, frozen=True, kw_only=True):
     """An account of the chart."""
 
@@ -88,6 +141,7 @@ class AccountBody(_Body, frozen=True, kw_only=True):
     name: str
     type: str
     bank_account_number: str | None = None
+    enable_payments_to_account: bool = False
 
 
 class Contacts(_Body, frozen=True, kw_only=True):
@@ -103,9 +157,27 @@ class Invoices(_Body, frozen=True, kw_only=True):
 
 
 class Payments(_Body, frozen=True, kw_only=True):
-    """Payments of one call."""
+    """Payments of one call, for invoices or for credit notes."""
 
-    payments: tuple[PaymentBody, ...]
+    payments: tuple[PaymentBody | RepaymentBody, ...]
+
+
+class CreditNotes(_Body, frozen=True, kw_only=True):
+    """Credit notes of one call."""
+
+    credit_notes: tuple[CreditNoteBody, ...]
+
+
+class BankTransactions(_Body, frozen=True, kw_only=True):
+    """Bank transactions of one call."""
+
+    bank_transactions: tuple[BankTransactionBody, ...]
+
+
+class BankTransfers(_Body, frozen=True, kw_only=True):
+    """Bank transfers of one call."""
+
+    bank_transfers: tuple[BankTransferBody, ...]
 
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")

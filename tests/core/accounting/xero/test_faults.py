@@ -224,7 +224,7 @@ async def test_a_payment_refused_because_it_is_paid_is_found_to_be_ours() -> Non
     )
     posted = await provider.execute(a_payment(), send=2)
     assert (posted.external_id, posted.total_minor, posted.party_id) == (PAYMENT, 25000, CONTACT)
-    assert requests[1].url.path == f"/api.xro/2.0/Invoices/{INVOICE}"
+    assert requests[1].url.params["IDs"] == INVOICE
 
 
 async def test_a_payment_refused_because_somebody_else_paid_is_refused() -> None:
