@@ -1,26 +1,45 @@
 """Freezing documents into rows and thawing them again, unchanged."""
 
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from core.books.documents import Invoice, Payment
+from core.books.documents import (
+    CreditNote,
+    Deposit,
+    DocumentKind,
+    Expense,
+    Invoice,
+    MoneyDocument,
+    Payment,
+    Refund,
+    Repayment,
+    SalesReceipt,
+    Transfer,
+)
 
-D = TypeVar("D", Invoice, Payment)
+CUSTOMER = "customer:"
+"""How the step of a customer begins; the rest is our id of the client."""
+
+_SHAPES: Mapping[DocumentKind, type[MoneyDocument]] = {
+    shape.kind: shape
+    for shape in (Invoice, Payment, SalesReceipt, Refund, CreditNote, Repayment, Expense, Deposit, Transfer)
+}
 
 
-def freeze(document: Invoice | Payment) -> dict[str, Any]:
+def freeze(document: MoneyDocument) -> dict[str, Any]:
     """Return the document as plain JSON data: every line with its amounts, accounts and why."""
     content: dict[str, Any] = msgspec.to_builtins(document)
     return content
 
 
-def thaw(content: dict[str, Any], shape: type[D]) -> D:
+def thaw(kind: DocumentKind, content: dict[str, Any]) -> MoneyDocument:
     """Return the document that :func:`freeze` was given."""
-    return msgspec.convert(content, shape)
+    return msgspec.convert(content, _SHAPES[kind])
 
 
 def step_customer_id(step: str) -> UUID:
     """Return our customer's id from a customer step."""
-    return UUID(step.removeprefix("customer:"))
+    return UUID(step.removeprefix(CUSTOMER))

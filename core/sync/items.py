@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import ColumnElement, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.accounting import registry
-from core.books.documents import DocumentKind
+from core.books.documents import MONEY, DocumentKind
 from core.db.models import (
     BooksDocument,
+    ClearingLine,
     Connection,
     ConnectionStatus,
     DocumentState,
@@ -32,7 +33,9 @@ from core.money import to_decimal
 from core.reasons import Reason
 from core.signals import WORK
 
-MONEY = (DocumentKind.INVOICE, DocumentKind.PAYMENT)
+WAITS = frozenset({Reason.SETTLEMENT_PENDING, Reason.PAYMENT_NOT_KNOWN, Reason.WAITS_FOR_PAYMENT})
+"""Reasons that end by themselves: what is missing is on its way, and nobody has to do anything."""
+
 _OF_THE_FACTS = frozenset(
     {Reason.LINES_DO_NOT_ADD_UP, Reason.SERVICE_NOT_MAPPED, Reason.TAX_CODE_MISFIT, Reason.CURRENCY_NOT_ENABLED}
 )
@@ -89,7 +92,10 @@ async def enqueue(
     ).scalar_one()
     item.wanted += 1
     item.payment_id = item.payment_id or payment_id
-    if item.state not in (ItemState.NEEDS_ATTENTION, ItemState.BLOCKED, ItemState.IGNORED):
+    if item.state is ItemState.BLOCKED and item.reason in WAITS:
+        # What it waited for may be the very news.
+        reopen(item, now=due_at)
+    elif item.state not in (ItemState.NEEDS_ATTENTION, ItemState.BLOCKED, ItemState.IGNORED):
         item.due_at = min(item.due_at, due_at) if item.due_at else due_at
         if item.state is ItemState.DONE:
             # It waits again, and must be parked with the others when its connection ends.
@@ -125,7 +131,7 @@ async def books_connection(session: AsyncSession) -> Connection | None:
 
 
 def is_begun() -> ColumnElement[bool]:
-    """Say of a sale item that a document of it stands, or may stand, in its books: it belongs to them for good."""
+    """Say of an item that a document of it stands, or may stand, in its books: it belongs to them for good."""
     return exists().where(
         Operation.item_id == SyncItem.id,
         Operation.kind.in_(MONEY),
@@ -158,7 +164,45 @@ async def take_facts(
     before = (await session.execute(known)).scalar_one_or_none()
     payment = await store_payment(session, tenant_id=tenant_id, connection_id=connection_id, facts=facts, now=now)
     await offer_sale(session, payment, now=now, is_news=before not in (None, payment.facts_hash))
+    await fill_clearing_lines(session, payment)
     return payment
+
+
+async def fill_clearing_lines(session: AsyncSession, payment: Payment) -> None:
+    """Name the balance transaction of a sale's money in its clearing lines, once Stripe has made it."""
+    if payment.stripe_balance_transaction_id is None:
+        return
+    documents = (
+        select(BooksDocument.id)
+        .join(SyncItem, SyncItem.id == BooksDocument.item_id)
+        .where(SyncItem.payment_id == payment.id, SyncItem.kind == ItemKind.SALE)
+    )
+    await session.execute(
+        update(ClearingLine)
+        .where(ClearingLine.document_id.in_(documents), ClearingLine.stripe_balance_transaction_id.is_(None))
+        .values(stripe_balance_transaction_id=payment.stripe_balance_transaction_id)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def reopen_waiting(session: AsyncSession, payment_id: UUID, connection_id: UUID, *, now: datetime) -> None:
+    """Let refunds and disputes go on that waited until their payment's sale was frozen in these books."""
+    statement = (
+        select(SyncItem)
+        .where(
+            SyncItem.payment_id == payment_id,
+            SyncItem.connection_id == connection_id,
+            SyncItem.kind != ItemKind.SALE,
+            SyncItem.state == ItemState.BLOCKED,
+            SyncItem.reason == Reason.WAITS_FOR_PAYMENT,
+        )
+        .with_for_update()
+    )
+    items = (await session.execute(statement)).scalars().all()
+    for item in items:
+        reopen(item, now=now)
+    if items:
+        announce(session, WORK, str(connection_id))
 
 
 async def offer_sale(session: AsyncSession, payment: Payment, *, now: datetime, is_news: bool = False) -> None:

@@ -28,7 +28,7 @@ from core.errors import (
 )
 
 BLIND_REPEAT_WINDOW = timedelta(minutes=2)
-FOUND_FIRST = frozenset({DocumentKind.CUSTOMER, DocumentKind.ITEM})
+FOUND_FIRST = frozenset({DocumentKind.CUSTOMER, DocumentKind.ITEM, DocumentKind.PAYEE})
 """Kinds that may exist already because a person made them: looked up before they are ever created."""
 
 
@@ -42,12 +42,16 @@ class Move(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One call to make. Its intent is committed. ``send`` as in :meth:`AccountingProvider.execute`."""
+    """One call to make. Its intent is committed. ``send`` as in :meth:`AccountingProvider.execute`.
+
+    ``repeats``: the same bytes once more after silence; such a call travels as it did before.
+    """
 
     operation_key: str
     move: Move
     write: PreparedWrite
     send: int = 1
+    repeats: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +96,18 @@ def write_of(operation: Operation) -> PreparedWrite:
     )
 
 
-def next_move(operation: Operation, *, now: datetime, adopting: bool = False) -> Move:
+def next_move(operation: Operation, *, now: datetime, limits: Limits | None = None, adopting: bool = False) -> Move:
     """Decide what an unsettled operation needs.
 
     Args:
         operation: PLANNED, SENT or UNCERTAIN.
         now: database time.
+        limits: of the books; they name the kinds that nothing there keeps from being doubled.
         adopting: look before every first send (after a restore from a backup, F31).
     """
     if operation.state is OperationState.PLANNED:
-        look_first = operation.sends == 0 and (adopting or operation.kind in FOUND_FIRST)
+        found_first = FOUND_FIRST | limits.found_first if limits is not None else FOUND_FIRST
+        look_first = operation.sends == 0 and (adopting or operation.kind in found_first)
         return Move.LOOK_UP if look_first else Move.SEND
     in_time = operation.first_sent_at is not None and now - operation.first_sent_at <= BLIND_REPEAT_WINDOW
     if operation.sends == 1 and not operation.was_answered and in_time:

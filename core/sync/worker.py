@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db.models import (
+    POSTED_KINDS,
     Attempt,
     AttemptOutcome,
     ConnectionStatus,
@@ -24,7 +25,7 @@ from core.live import touch
 from core.logging import get_logger
 from core.reasons import Reason
 from core.signals import WORK
-from core.sync import fetch, ladder, lanes, sale
+from core.sync import fetch, ladder, lanes, posting
 from core.sync.inbox import BATCH, route_events
 from core.sync.items import mirror
 from core.sync.keep_alive import keep_books_alive
@@ -180,8 +181,8 @@ class Worker:
             match lane:
                 case fetch.StripeLane():
                     return await fetch.bring_up_to_date(lane, item)
-                case BooksLane() if item.kind is ItemKind.SALE:
-                    return await sale.bring_up_to_date(lane, item.id)
+                case BooksLane() if item.kind in POSTED_KINDS:
+                    return await posting.bring_up_to_date(lane, item.id)
                 case BooksLane():
                     return await keep_books_alive(lane, item)
         except LeaseLostError:
@@ -224,7 +225,7 @@ class Worker:
             given_up = item.tries >= ladder.POISON_TRIES
             item.state = ItemState.NEEDS_ATTENTION if given_up else ItemState.PENDING
             item.due_at = None if given_up else now + ladder.next_delay(self._wiring.runtime, item.tries)
-            if item.payment_id is not None:
+            if item.payment_id is not None and item.kind is ItemKind.SALE:
                 payment = await session.get_one(Payment, item.payment_id)
                 mirror(payment, PaymentState.NEEDS_ATTENTION if given_up else PaymentState.WAITING, item)
             await touch(session, lane.claim.tenant_id)

@@ -11,7 +11,7 @@ from core.errors import OutcomeUnknownError
 from core.intake.facts import Line, ServiceRef
 from core.reasons import Reason
 from core.sync import ladder, lanes
-from core.sync import sale as engine
+from core.sync import posting as engine
 from core.sync.operations import Report
 from tests.core.sync.conftest import PORTRAIT, Studio, movement, sale
 from tests.core.sync.test_doubts import Desk, desk

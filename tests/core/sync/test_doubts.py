@@ -33,8 +33,7 @@ from core.db.models import (
 )
 from core.errors import LeaseLostError
 from core.reasons import Reason
-from core.sync import lanes
-from core.sync import sale as sale_module
+from core.sync import lanes, posting
 from core.sync.acts import retry_payment
 from core.sync.lane_work import BooksLane, load_lane
 from core.sync.operations import perform
@@ -199,9 +198,9 @@ async def test_a_process_that_dies_between_intent_and_result(desk: Desk, step: s
     [claim] = [c for c in await lanes.claim_lanes(desk.wiring.db, 8) if c.connection_id == desk.books.id]
     async with desk.wiring.db.tenant(desk.tenant_id) as session:
         lane = BooksLane(desk.wiring, claim, *await load_lane(session, claim.connection_id))
-    planned = await sale_module.advance(lane, item.id, None)
+    planned = await posting.advance(lane, item.id, None)
     while planned is not None and not (planned.write.kind == step and planned.move.name == "SEND"):
-        planned = await sale_module.advance(lane, item.id, await lane.call(planned))
+        planned = await posting.advance(lane, item.id, await lane.call(planned))
     assert planned is not None
     if sent:
         await lane.call(planned)
@@ -221,13 +220,13 @@ async def test_a_late_finisher_changes_nothing(desk: Desk) -> None:
     [claim] = [c for c in await lanes.claim_lanes(desk.wiring.db, 8) if c.connection_id == desk.books.id]
     async with desk.wiring.db.tenant(desk.tenant_id) as session:
         lane = BooksLane(desk.wiring, claim, *await load_lane(session, claim.connection_id))
-    planned = await sale_module.advance(lane, item.id, None)
+    planned = await posting.advance(lane, item.id, None)
     assert planned is not None
     desk.runtime.forward(seconds=61)
     await desk.quiet()
     report = await perform(lane.books, planned)
     with pytest.raises(LeaseLostError):
-        await sale_module.advance(lane, item.id, report)
+        await posting.advance(lane, item.id, report)
     await desk.assert_once()
 
 

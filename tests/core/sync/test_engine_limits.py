@@ -31,7 +31,7 @@ from core.db.models import (
 )
 from core.reasons import Reason
 from core.sync import lanes
-from core.sync import sale as engine
+from core.sync import posting as engine
 from core.sync.acts import ignore_payment
 from core.sync.inbox import route_events
 from core.sync.items import take_facts

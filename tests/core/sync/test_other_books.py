@@ -18,7 +18,7 @@ from core.errors import (
 )
 from core.reasons import Reason
 from core.sync import lanes
-from core.sync import sale as engine
+from core.sync import posting as engine
 from core.sync.acts import ignore_payment
 from core.sync.lane_work import BooksLane, load_lane
 from core.sync.operations import Report, Step

@@ -32,8 +32,7 @@ from core.db.models import (
     SyncItem,
 )
 from core.reasons import Reason
-from core.sync import lanes
-from core.sync import sale as sale_module
+from core.sync import lanes, posting
 from core.sync.acts import retry_payment
 from core.sync.lane_work import BooksLane, load_lane
 from core.sync.worker import Worker
@@ -259,9 +258,9 @@ async def test_a_process_that_dies_between_intent_and_result(desk: Desk, step: s
     [claim] = [c for c in await lanes.claim_lanes(desk.wiring.db, 8) if c.connection_id == desk.books.id]
     async with desk.wiring.db.tenant(desk.tenant_id) as session:
         lane = BooksLane(desk.wiring, claim, *await load_lane(session, claim.connection_id))
-    planned = await sale_module.advance(lane, item.id, None)
+    planned = await posting.advance(lane, item.id, None)
     while planned is not None and not (planned.write.kind == step and planned.move.name == "SEND"):
-        planned = await sale_module.advance(lane, item.id, await lane.call(planned))
+        planned = await posting.advance(lane, item.id, await lane.call(planned))
     assert planned is not None
     if sent:
         await lane.call(planned)

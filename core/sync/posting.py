@@ -1,7 +1,8 @@
-"""Posting one sale: customer, items, invoice, payment; each step exactly once.
+"""Posting one item: what its documents need, then the documents; each step exactly once.
 
 :func:`bring_up_to_date` is the whole story: decide and commit the next call, make it, settle it together with the
 decision about the one after. Between two commits there is at most one call, and its intent stands in the first of them.
+Which documents an item means is decided by :mod:`core.sync.planners`; here every kind of item is alike.
 """
 
 from uuid import UUID
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db.models import (
     AttemptOutcome,
+    ItemKind,
     ItemState,
     Payment,
     PaymentState,
@@ -23,17 +25,16 @@ from core.errors import (
 )
 from core.live import touch
 from core.sync import lanes
-from core.sync.items import mirror
 from core.sync.lane_work import BooksLane
 from core.sync.operations import (
     Report,
     Step,
 )
-from core.sync.sale_settling import PauseError, SaleSettling
+from core.sync.posting_settling import PauseError, PostingSettling
 
 
 async def bring_up_to_date(lane: BooksLane, item_id: UUID) -> bool:
-    """Carry one sale as far as it goes now. Return whether the lane may go on with other items.
+    """Carry one item as far as it goes now. Return whether the lane may go on with other items.
 
     Raises:
         LeaseLostError: another worker took the lane.
@@ -52,27 +53,32 @@ async def advance(lane: BooksLane, item_id: UUID, report: Report | None) -> Step
             await lanes.guard(lane.db, session, lane.claim)
             now = await lane.db.now(session)
             payment, item = await _locked(session, item_id)
-            step = await _Sale(lane, session, item, payment, now).advance(report)
+            step = await Posting(lane, session, item, payment, now).advance(report)
             await touch(session, lane.claim.tenant_id)
             return step
 
     return await lane.db.unit(work)
 
 
-async def _locked(session: AsyncSession, item_id: UUID) -> tuple[Payment, SyncItem]:
-    """Read the payment and its item, locked in this order as everywhere.
+async def _locked(session: AsyncSession, item_id: UUID) -> tuple[Payment | None, SyncItem]:
+    """Read an item, after the payment that it belongs to: locked in this order as everywhere.
 
     What a person decides meanwhile, or what Stripe tells, is either seen here or waits until we are done.
     """
-    payment_id = (await session.execute(select(SyncItem.payment_id).where(SyncItem.id == item_id))).scalar_one()
-    payment = await session.get_one(Payment, payment_id, with_for_update={"key_share": True})
-    return payment, await session.get_one(SyncItem, item_id, with_for_update=True)
+    whose = select(SyncItem.payment_id, SyncItem.kind).where(SyncItem.id == item_id)
+    payment_id, kind = (await session.execute(whose)).one()
+    payment = None
+    if payment_id is not None:
+        payment = await session.get_one(Payment, payment_id, with_for_update={"key_share": True})
+    item = await session.get_one(SyncItem, item_id, with_for_update=True)
+    return payment if kind is ItemKind.SALE else None, item
 
 
-class _Sale(SaleSettling):
-    """One pass over one sale: settle, then go on."""
+class Posting(PostingSettling):
+    """One pass over one item: settle, then go on."""
 
     async def advance(self, report: Report | None) -> Step | None:
+        """Settle ``report`` and return the next call, or None when the item rests."""
         if self.item.state not in (ItemState.PENDING, ItemState.WORKING):
             if report is not None:
                 await self._note_late(report)
@@ -92,5 +98,5 @@ class _Sale(SaleSettling):
             self._note(AttemptOutcome.STOPPED, error=refused)
             self._stop(StopError(refused.reason, refused.detail), refused)
         except PauseError:
-            mirror(self.payment, PaymentState.WAITING, self.item)
+            self._mirror(PaymentState.WAITING)
         return None

@@ -1,4 +1,4 @@
-"""How one sale stands: the words that its item and its payment show, and the history of what happened."""
+"""How one item stands: the words that it and its payment show, and the history of what happened."""
 
 from datetime import datetime
 
@@ -18,20 +18,29 @@ from core.errors import (
     StopError,
 )
 from core.reasons import Reason
-from core.sync.items import mirror
+from core.sync.items import WAITS, mirror
 from core.sync.lane_work import BooksLane
 
 
-class SaleState:
-    """One transaction's view of one sale, and every way in which it may stand at the end."""
+class PostingState:
+    """One transaction's view of one item, and every way in which it may stand at the end.
 
-    def __init__(self, lane: BooksLane, session: AsyncSession, item: SyncItem, payment: Payment, now: datetime) -> None:
+    ``payment`` is the payment of a sale, which shows how its sale stands; None for every other kind of item.
+    """
+
+    def __init__(
+        self, lane: BooksLane, session: AsyncSession, item: SyncItem, payment: Payment | None, now: datetime
+    ) -> None:
         self.lane = lane
         self.session = session
         self.item = item
         self.payment = payment
         self.now = now
         self.connection_id = item.connection_id
+
+    def _mirror(self, state: PaymentState) -> None:
+        if self.payment is not None:
+            mirror(self.payment, state, self.item)
 
     def _wait(self, reason: Reason, until: datetime, error: ProviderError | None = None) -> None:
         self.item.state = ItemState.PENDING
@@ -44,13 +53,13 @@ class SaleState:
         self._say(reason, {}, error)
 
     def _stop(self, stop: StopError, error: ProviderError | None = None) -> None:
-        waits = stop.reason is Reason.SETTLEMENT_PENDING
+        waits = stop.reason in WAITS
         self.item.state = ItemState.BLOCKED if waits else ItemState.NEEDS_ATTENTION
         self.item.due_at = None
         if error is None:
             self._note(AttemptOutcome.STOPPED, text=stop.reason.value)
         self._say(stop.reason, stop.detail, error)
-        mirror(self.payment, PaymentState.WAITING if waits else PaymentState.NEEDS_ATTENTION, self.item)
+        self._mirror(PaymentState.WAITING if waits else PaymentState.NEEDS_ATTENTION)
 
     def _say(self, reason: Reason, detail: dict[str, object], error: ProviderError | None) -> None:
         self.item.reason = reason
@@ -66,7 +75,7 @@ class SaleState:
         self.item.reason, self.item.reason_detail = None, {}
         self.item.provider_text = self.item.provider_request_id = None
         self.item.changed_at = self.now
-        mirror(self.payment, PaymentState.SYNCED, self.item)
+        self._mirror(PaymentState.SYNCED)
 
     def _note(
         self,

@@ -4,8 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from core.books.documents import Customer as CustomerDocument
-from core.books.documents import DocumentKind, Invoice, Item
+from core.books.documents import MONEY, DocumentKind
 from core.db.models import (
     BooksDocument,
     BooksLink,
@@ -25,33 +24,31 @@ from core.errors import (
 from core.logging import get_logger
 from core.reasons import Reason
 from core.sync import ladder, lanes
-from core.sync.documents import step_customer_id, thaw
+from core.sync.documents import step_customer_id
 from core.sync.items import difference, say_where_it_stays
 from core.sync.operations import (
-    FOUND_FIRST,
     Move,
     Report,
     Step,
     after_not_found,
     differences,
 )
-from core.sync.plan import customer_document
-from core.sync.sale_steps import SaleSteps
+from core.sync.posting_steps import PostingSteps
 
 _MAX_NUMBER_TAKEN_SENDS = 3
 _CONCERNS_ALL = frozenset({Reason.NO_RIGHTS, Reason.SUBSCRIPTION_ENDED})
 _REST_S = 900.0
 _UNDECIDED = timedelta(seconds=5)
 
-log = get_logger("sale")
+log = get_logger("posting")
 
 
 class PauseError(Exception):
     """Nothing more can be done for this item now; when it is due again stands on the item."""
 
 
-class SaleSettling(SaleSteps):
-    """Settles the last call of a sale."""
+class PostingSettling(PostingSteps):
+    """Settles the last call of an item."""
 
     async def _settle(self, report: Report) -> Step | None:
         operation = await self._operation(report)
@@ -130,10 +127,10 @@ class SaleSettling(SaleSteps):
             _take_back(operation)
         await self.session.flush()
         rows = await self._rows()
-        if len(rows) == 2 and all(row.state is DocumentState.POSTED for row in rows.values()):
-            self._finish()
-            return
-        await say_where_it_stays(self.session, self.payment, self.item, now=self.now)
+        if self._is_whole(rows) and all(row.state is DocumentState.POSTED for row in rows):
+            await self._settled_in_books()
+        elif self.payment is not None:
+            await say_where_it_stays(self.session, self.payment, self.item, now=self.now)
 
     async def _operation(self, report: Report) -> Operation:
         statement = select(Operation).where(
@@ -145,7 +142,7 @@ class SaleSettling(SaleSteps):
         posted = report.posted
         if posted is None:
             return
-        if operation.kind in FOUND_FIRST:
+        if operation.kind not in MONEY:
             is_customer = operation.kind is DocumentKind.CUSTOMER
             self.session.add(
                 BooksLink(
@@ -206,22 +203,16 @@ class SaleSettling(SaleSteps):
         operation.state = OperationState.UNCERTAIN if doubtful else OperationState.REJECTED
         operation.was_answered = True
         operation.settled_at = self.now
-        if error.reason is Reason.NAME_TAKEN and operation.kind in FOUND_FIRST:
+        if error.reason is Reason.NAME_TAKEN and operation.kind not in MONEY:
             operation.state, operation.settled_at = OperationState.REJECTED, self.now
             document = await self._support_document(operation)
+            if document is None:
+                return None
             return self._step(await self._new_support_operation(document, revision=operation.revision + 1))
         if error.reason in _CONCERNS_ALL:
             # Every other entry would be refused alike: rest the connection, a retry by a person ends the rest.
             await self.lane.pause(self.session, _REST_S, error.reason, self.now)
         raise error
-
-    async def _support_document(self, operation: Operation) -> CustomerDocument | Item:
-        invoice_row, _ = await self._frozen_documents()
-        invoice = thaw(invoice_row.content, Invoice)
-        if operation.kind is DocumentKind.CUSTOMER:
-            return await customer_document(self.session, self.payment, invoice.currency)
-        items = self.lane.books.supporting(invoice)
-        return next(item for item in items if item.step == operation.step)
 
     def _difference(self, operation: Operation, report: Report, different: dict[str, object]) -> StopError:
         detail: dict[str, object] = {"document": operation.kind.value}

@@ -1,0 +1,166 @@
+"""The documents of an item: planned, frozen with what they do to the clearing account, dropped when facts left them."""
+
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+from sqlalchemy import select
+
+from core.books.documents import MoneyDocument
+from core.books.effects import clearing_effects
+from core.books.roles import AccountRole
+from core.db.models import (
+    BooksDocument,
+    ClearingLine,
+    DocumentState,
+    ItemKind,
+    Operation,
+    OperationState,
+    RoleVersion,
+    SyncItem,
+)
+from core.errors import StopError
+from core.reasons import Reason
+from core.sync.documents import freeze, thaw
+from core.sync.items import difference, fill_clearing_lines, is_begun, reopen_waiting
+from core.sync.planners import after_freeze, plan
+from core.sync.posting_state import PostingState
+
+_GROWING = frozenset({ItemKind.REFUND, ItemKind.DISPUTE, ItemKind.PAYOUT})
+"""Kinds whose story goes on after its first documents stand: a dispute is lost, a payout comes back."""
+
+
+class PostingPlan(PostingState):
+    """Plans and freezes the documents of an item. What stands, or may stand, is never planned anew."""
+
+    async def _rows(self) -> list[BooksDocument]:
+        statement = (
+            select(BooksDocument)
+            .where(BooksDocument.item_id == self.item.id, BooksDocument.state != DocumentState.DROPPED)
+            .order_by(BooksDocument.position, BooksDocument.plan_version)
+        )
+        return list((await self.session.execute(statement)).scalars())
+
+    async def _grow(self, rows: Sequence[BooksDocument]) -> bool:
+        """Freeze what should stand beside ``rows`` and does not; say whether there was anything.
+
+        Raises:
+            StopError: there is no plan, or Stripe's facts contradict what stands.
+        """
+        if self.item.kind not in _GROWING and self._is_whole(rows):
+            return False
+        planned = await plan(self.session, self.item, self.lane.profile)
+        parts = self._parts(planned)
+        frozen = {row.step: row for row in rows}
+        missing = [part for part in parts if part.step not in frozen]
+        if missing or self.item.wanted > self.item.done:
+            self._compare(parts, frozen)
+        if missing and self.item.kind is ItemKind.SALE and not frozen.keys() <= {part.step for part in parts}:
+            # Half of the sale stands in one style and the setting has become the other: never both.
+            raise StopError(Reason.REFUSED)
+        clearing = await self._clearing_account()
+        for part in missing:
+            self._freeze(part, parts.index(part), clearing)
+        if missing:
+            await self.session.flush()
+            await after_freeze(self.session, self.item, planned)
+            await self._tell_waiting()
+        return bool(missing)
+
+    def _is_whole(self, rows: Sequence[BooksDocument]) -> bool:
+        """Whether nothing was dropped since ``rows`` were planned: every dropping raises the version of the plan."""
+        return any(row.plan_version == self.item.plan_version for row in rows)
+
+    def _parts(self, planned: Sequence[MoneyDocument]) -> list[MoneyDocument]:
+        return [part for document in planned for part in self.lane.books.parts(document)]
+
+    def _compare(self, parts: Sequence[MoneyDocument], frozen: dict[str, BooksDocument]) -> None:
+        """Stop when a document stands with an amount that Stripe has changed since."""
+        for part in parts:
+            row = frozen.get(part.step)
+            if row is not None and row.total_minor != part.total_minor:
+                # The news is told once: a person who retries has compared both.
+                self.item.done = self.item.wanted
+                detail = difference(row.total_minor, part.total_minor, row.currency)
+                raise StopError(Reason.TOTALS_DIFFER, {"document": row.kind.value, **detail})
+
+    async def _drop_outdated(self) -> None:
+        """Let go of a plan that facts or mapping have left behind, as long as nothing of it can stand (F22)."""
+        rows = await self._rows()
+        if not rows or not self._is_whole(rows):
+            return
+        begun = await self.session.execute(select(SyncItem.id).where(SyncItem.id == self.item.id, is_begun()))
+        if begun.first() is not None:
+            return
+        planned = self._parts(await plan(self.session, self.item, self.lane.profile))
+        if planned == [thaw(row.kind, row.content) for row in rows] and not await self._was_refused(rows):
+            return
+        for row in rows:
+            row.state = DocumentState.DROPPED
+        self.item.plan_version += 1
+        await self.session.flush()
+
+    async def _was_refused(self, rows: Sequence[BooksDocument]) -> bool:
+        refused = select(Operation.step, Operation.plan_version).where(
+            Operation.item_id == self.item.id, Operation.state == OperationState.REJECTED
+        )
+        found = {(step, version) for step, version in (await self.session.execute(refused)).all()}
+        return any((row.step, row.plan_version) in found for row in rows)
+
+    def _freeze(self, document: MoneyDocument, position: int, clearing_account_id: str | None) -> None:
+        row = BooksDocument(
+            tenant_id=self.item.tenant_id,
+            id=uuid4(),
+            connection_id=self.connection_id,
+            item_id=self.item.id,
+            step=document.step,
+            kind=document.kind,
+            plan_version=self.item.plan_version,
+            state=DocumentState.PLANNED,
+            reference=document.reference,
+            book_date=document.date,
+            total_minor=document.total_minor,
+            currency=document.currency,
+            content=freeze(document),
+            created_at=self.now,
+            position=position,
+        )
+        self.session.add(row)
+        if clearing_account_id is not None:
+            self.session.add_all(self._clearing_lines(row.id, document, clearing_account_id))
+
+    def _clearing_lines(
+        self, document_id: UUID, document: MoneyDocument, clearing_account_id: str
+    ) -> list[ClearingLine]:
+        """Return what a document does to the clearing account; a sale's money has its payment's balance transaction."""
+        of_payment = self.payment.stripe_balance_transaction_id if self.payment else None
+        return [
+            ClearingLine(
+                tenant_id=self.item.tenant_id,
+                document_id=document_id,
+                stripe_balance_transaction_id=effect.balance_transaction_id or of_payment,
+                amount_minor=effect.amount_minor,
+                currency=document.currency,
+            )
+            for effect in clearing_effects(document, clearing_account_id)
+        ]
+
+    async def _clearing_account(self) -> str | None:
+        statement = (
+            select(RoleVersion.account_id)
+            .where(RoleVersion.connection_id == self.connection_id, RoleVersion.role == AccountRole.CLEARING)
+            .order_by(RoleVersion.version.desc())
+            .limit(1)
+        )
+        return (await self.session.execute(statement)).scalar_one_or_none()
+
+    async def _tell_waiting(self) -> None:
+        """Let refunds and disputes go on that waited for this sale."""
+        if self.payment is not None:
+            await reopen_waiting(self.session, self.payment.id, self.connection_id, now=self.now)
+
+    async def _settled_in_books(self) -> None:
+        """Everything that should stand stands."""
+        if self.payment is not None:
+            await fill_clearing_lines(self.session, self.payment)
+        self._finish()
+        await self._tell_waiting()

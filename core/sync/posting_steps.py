@@ -1,0 +1,167 @@
+"""What an item needs next: the documents as frozen, and the one call that comes now with its intent written down."""
+
+from collections.abc import Iterable, Sequence
+from uuid import uuid4
+
+from sqlalchemy import func, select
+
+from core.books.documents import Customer, Document, Item, MoneyDocument, Payee, Support
+from core.books.keys import operation_key
+from core.db.models import (
+    BooksDocument,
+    BooksLink,
+    DocumentState,
+    ItemState,
+    Operation,
+    OperationState,
+    PaymentState,
+)
+from core.sync.documents import CUSTOMER, thaw
+from core.sync.operations import (
+    Move,
+    Step,
+    mark_sent,
+    next_move,
+    write_of,
+)
+from core.sync.planners import customer_for
+from core.sync.posting_plan import PostingPlan
+
+
+class PostingSteps(PostingPlan):
+    """Finds the next call of an item: what its first document that does not stand yet still lacks."""
+
+    async def _next_step(self) -> Step | None:
+        rows = await self._rows()
+        while True:
+            open_row = next((row for row in rows if row.state is DocumentState.PLANNED), None)
+            if open_row is not None:
+                return await self._row_step(open_row, rows)
+            if not await self._grow(rows):
+                await self._settled_in_books()
+                return None
+            rows = await self._rows()
+
+    async def _row_step(self, row: BooksDocument, rows: Iterable[BooksDocument]) -> Step:
+        """Return the call that brings one document closer; the documents before it stand."""
+        document = thaw(row.kind, row.content)
+        ids = {other.step: other.external_id or "" for other in rows if other.state is DocumentState.POSTED}
+        for step in _customers_of(document):
+            link = await self._link(step)
+            if link is None:
+                return await self._make(await customer_for(self.session, step, document.currency))
+            ids[step] = link.external_id
+        for needed in self.lane.books.supporting(document):
+            link = await self._link(needed.step)
+            if link is None:
+                return await self._make(needed)
+            ids[needed.step] = link.external_id
+        return await self._document_step(row, document, ids)
+
+    async def _make(self, document: Support) -> Step:
+        """Return the call that will bring a customer, item or payee; whoever asked for it first began it."""
+        statement = (
+            select(Operation)
+            .where(Operation.connection_id == self.connection_id, Operation.step == document.step)
+            .order_by(Operation.created_at.desc(), Operation.revision.desc())
+        )
+        last = (await self.session.execute(statement.limit(1))).scalar_one_or_none()
+        if last is None or last.state in (OperationState.CONFIRMED, OperationState.REJECTED):
+            last = await self._new_support_operation(document, revision=0)
+        return self._step(last)
+
+    async def _new_support_operation(self, document: Support, *, revision: int) -> Operation:
+        counted = await self.session.execute(
+            select(func.count())
+            .select_from(Operation)
+            .where(Operation.connection_id == self.connection_id, Operation.step == document.step)
+        )
+        key = operation_key(self.connection_id, _source_of(document), document.step, counted.scalar_one())
+        return await self._new_operation(document, key=key, ids={}, revision=revision)
+
+    async def _support_document(self, operation: Operation) -> Support | None:
+        """Return the customer, item or payee that an operation writes, if a document of this item needs it."""
+        for row in await self._rows():
+            document = thaw(row.kind, row.content)
+            if operation.step in _customers_of(document):
+                return await customer_for(self.session, operation.step, document.currency)
+            for needed in self.lane.books.supporting(document):
+                if needed.step == operation.step:
+                    return needed
+        return None
+
+    async def _document_step(self, row: BooksDocument, document: MoneyDocument, ids: dict[str, str]) -> Step:
+        statement = select(Operation).where(
+            Operation.item_id == self.item.id,
+            Operation.step == row.step,
+            Operation.plan_version == row.plan_version,
+        )
+        operation = (await self.session.execute(statement)).scalar_one_or_none()
+        if operation is None:
+            key = operation_key(self.connection_id, self.item.source_id, row.step, row.plan_version)
+            operation = await self._new_operation(document, key=key, ids=ids, revision=0, version=row.plan_version)
+        return self._step(operation)
+
+    async def _new_operation(
+        self, document: Document, *, key: str, ids: dict[str, str], revision: int, version: int | None = None
+    ) -> Operation:
+        write = self.lane.books.prepare(document, key=key, ids=ids, revision=revision)
+        operation = Operation(
+            tenant_id=self.item.tenant_id,
+            id=uuid4(),
+            connection_id=self.connection_id,
+            item_id=self.item.id,
+            step=document.step,
+            kind=document.kind,
+            plan_version=self.item.plan_version if version is None else version,
+            revision=revision,
+            key=write.key,
+            reference=write.reference,
+            path=write.path,
+            body=write.body,
+            body_hash=self.lane.digest(write.body),
+            total_minor=write.total_minor,
+            currency=write.currency,
+            party_id=write.party_id,
+            state=OperationState.PLANNED,
+            sends=0,
+            was_answered=False,
+            fence=self.lane.claim.fence,
+            created_at=self.now,
+        )
+        self.session.add(operation)
+        await self.session.flush()
+        return operation
+
+    def _step(self, operation: Operation) -> Step:
+        move = next_move(operation, now=self.now, limits=self.lane.limits, adopting=self.lane.adopting)
+        return self._go(operation, move, repeats=operation.state is not OperationState.PLANNED)
+
+    def _go(self, operation: Operation, move: Move, *, repeats: bool = False) -> Step:
+        """Commit to one call: its intent is written in this transaction."""
+        send = 1
+        if move is Move.SEND:
+            send = mark_sent(operation, now=self.now, fence=self.lane.claim.fence, repeats=repeats)
+        self.item.state = ItemState.WORKING
+        self.item.reason, self.item.reason_detail = None, {}
+        self.item.changed_at = self.now
+        self._mirror(PaymentState.SYNCING)
+        return Step(operation.key, move, write_of(operation), send, repeats=repeats)
+
+    async def _link(self, step: str) -> BooksLink | None:
+        statement = select(BooksLink).where(BooksLink.connection_id == self.connection_id, BooksLink.step == step)
+        return (await self.session.execute(statement)).scalar_one_or_none()
+
+
+def _customers_of(document: MoneyDocument) -> Sequence[str]:
+    return [step for step in document.needs if step.startswith(CUSTOMER)]
+
+
+def _source_of(document: Support) -> str:
+    match document:
+        case Customer():
+            return document.customer_id
+        case Item():
+            return document.service_id
+        case Payee():
+            return document.step
