@@ -88,6 +88,17 @@ class OriginalSale:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenBack:
+    """One step in the history of what a payment gave back: a refund, or (negative) a refund that came back.
+
+    ``amount_minor`` is in the currency that the client paid in; ``source_id`` names the refund in both cases.
+    """
+
+    source_id: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
 class RefundFacts:
     """One refund with everything that moved for it.
 
@@ -95,8 +106,8 @@ class RefundFacts:
         amount_minor: what the client gets back, in ``currency`` (the client's).
         taken: the balance transaction that took the money; None until Stripe has made it.
         returned: the one that brought it back because the refund failed.
-        refunded_before_minor: what earlier refunds of the same payment gave back, in ``currency``; the shares of all
-            refunds of one payment are cut from one running total, so that a full refund leaves nothing.
+        history: what the same payment gave back before, oldest first; the shares of all refunds of one payment are cut
+            from one running total, so that a full refund leaves nothing.
     """
 
     source_id: str
@@ -106,12 +117,16 @@ class RefundFacts:
     sale: OriginalSale
     taken: BalanceTransactionFacts | None
     returned: BalanceTransactionFacts | None = None
-    refunded_before_minor: int = 0
+    history: tuple[GivenBack, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DisputeFacts:
-    """One dispute. ``movements`` are its balance transactions in Stripe's order; none while no money has moved."""
+    """One dispute. ``movements`` are its balance transactions in Stripe's order; none while no money has moved.
+
+    ``amount_minor`` is in ``currency``, the client's; ``history`` is what the payment gave back before.
+    ``is_loss_booked``: its loss stands in the books, or may stand there, whatever an appeal has changed since.
+    """
 
     source_id: str
     amount_minor: int
@@ -120,6 +135,8 @@ class DisputeFacts:
     closed_on: date | None
     sale: OriginalSale
     movements: tuple[BalanceTransactionFacts, ...]
+    history: tuple[GivenBack, ...] = ()
+    is_loss_booked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +144,7 @@ class PayoutFacts:
     """One payout. ``amount_minor`` is negative when the bank is debited.
 
     ``left`` is the balance transaction that took the money from Stripe's balance, ``returned`` the one that brought it
-    back after a failure or a cancellation.
+    back after a failure or a cancellation. ``is_booked``: its transfer stands in the books, or may stand there.
     """
 
     source_id: str
@@ -138,3 +155,4 @@ class PayoutFacts:
     automatic: bool
     left: BalanceTransactionFacts | None
     returned: BalanceTransactionFacts | None = None
+    is_booked: bool = False

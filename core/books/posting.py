@@ -7,11 +7,11 @@ Nothing here rounds by accident: where an amount must be spread, :func:`rescale`
 from collections.abc import Sequence
 from dataclasses import replace
 
-from core.books.documents import Invoice, Payment, SaleLine, Why
+from core.books.documents import Invoice, LineKind, Payment, SaleLine, SalesReceipt, Why
 from core.books.facts import FactLine, SaleFacts
 from core.books.mapping import MappingChoice, MappingRules
 from core.books.profile import BooksProfile, BookTaxCode
-from core.books.roles import AccountRole
+from core.books.roles import ROLE_NAMES, AccountRole, SaleStyle
 from core.errors import StopError
 from core.money import MoneyError, to_decimal
 from core.reasons import Reason
@@ -22,8 +22,10 @@ TAX_TOLERANCE_MINOR = 1
 _PPM = 1_000_000
 
 
-def plan_sale(facts: SaleFacts, rules: MappingRules, books: BooksProfile, *, reference: str) -> tuple[Invoice, Payment]:
-    """Build the invoice and the payment of one sale.
+def plan_sale(
+    facts: SaleFacts, rules: MappingRules, books: BooksProfile, *, reference: str
+) -> tuple[Invoice, Payment] | tuple[SalesReceipt]:
+    """Build the documents of one sale: an invoice and its payment, or one receipt if the tenant wants it so.
 
     Args:
         facts: what Stripe says; its lines must add up to ``amount_minor``.
@@ -40,6 +42,27 @@ def plan_sale(facts: SaleFacts, rules: MappingRules, books: BooksProfile, *, ref
     chosen = books.roles[AccountRole.CLEARING]
     sale_lines = tuple(_sale_line(line, rules, books) for line in lines)
     _check_rates(sale_lines, _tolerance(facts, amount, books))
+    why = Why(
+        stripe_field="charge.amount" if amount == facts.amount_minor else "balance_transaction.amount",
+        arithmetic=_arithmetic(facts, amount, books.home_currency),
+        rule="Stripe clearing account",
+        mapping_version=chosen.version or None,
+        set_by=chosen.set_by or None,
+    )
+    if books.settings.sale_style is SaleStyle.RECEIPT:
+        receipt = SalesReceipt(
+            reference=reference,
+            customer_step=facts.customer.step,
+            date=facts.book_date,
+            currency=books.home_currency,
+            lines=sale_lines,
+            account=clearing.ref,
+            memo=memo,
+            why=why,
+            balance_transaction_id=facts.stripe_balance_transaction_id,
+        )
+        _check_total(receipt.total_minor, amount, books)
+        return (receipt,)
     invoice = Invoice(
         reference=reference,
         customer_step=facts.customer.step,
@@ -48,6 +71,7 @@ def plan_sale(facts: SaleFacts, rules: MappingRules, books: BooksProfile, *, ref
         lines=sale_lines,
         memo=memo,
     )
+    _check_total(invoice.total_minor, amount, books)
     payment = Payment(
         reference=reference,
         customer_step=facts.customer.step,
@@ -58,17 +82,14 @@ def plan_sale(facts: SaleFacts, rules: MappingRules, books: BooksProfile, *, ref
         clearing_account_id=clearing.external_id,
         clearing_account_name=clearing.label,
         memo=memo,
-        why=Why(
-            stripe_field="charge.amount" if amount == facts.amount_minor else "balance_transaction.amount",
-            arithmetic=_arithmetic(facts, amount, books.home_currency),
-            rule="Stripe clearing account",
-            mapping_version=chosen.version or None,
-            set_by=chosen.set_by or None,
-        ),
+        why=why,
     )
-    if invoice.total_minor != amount:
-        raise _sum_error(invoice.total_minor, amount, books.home_currency)
     return invoice, payment
+
+
+def _check_total(found: int, expected: int, books: BooksProfile) -> None:
+    if found != expected:
+        raise _sum_error(found, expected, books.home_currency)
 
 
 def _check_sum(lines: tuple[FactLine, ...], amount_minor: int, currency: str) -> None:
@@ -128,11 +149,35 @@ def rescale(total_minor: int, parts: Sequence[int]) -> list[int]:
     return shares
 
 
-def _sale_line(line: FactLine, rules: MappingRules, books: BooksProfile) -> SaleLine:
+_ROLES = {LineKind.TIP: AccountRole.TIPS, LineKind.DISCOUNT: AccountRole.DISCOUNTS}
+"""Kinds of lines with an account of their own, where the tenant chose one."""
+
+
+def _choose(line: FactLine, rules: MappingRules, books: BooksProfile) -> MappingChoice:
+    """Return the decision that holds for a line, with the account of its kind where one was chosen.
+
+    Raises:
+        StopError: ``SERVICE_NOT_MAPPED`` when a person must choose an account.
+    """
     choice = rules.choose(line.service_id)
-    if choice is None or choice.income_account_id is None:
-        raise StopError(Reason.SERVICE_NOT_MAPPED, {"service": line.service_name, "service_id": str(line.service_id)})
-    account = books.account(choice.income_account_id, service=line.service_name)
+    role = _ROLES.get(line.kind)
+    chosen = books.roles.get(role) if role is not None else None
+    if chosen is None:
+        if choice is None or choice.income_account_id is None:
+            raise StopError(
+                Reason.SERVICE_NOT_MAPPED, {"service": line.service_name, "service_id": str(line.service_id)}
+            )
+        return choice
+    tax_code_id = choice.tax_code_id if choice is not None else None
+    if line.kind is LineKind.TIP and (choice is None or choice.is_default) and not line.tax_minor:
+        # What holds for anything else says nothing of tips, which are rarely taxed.
+        tax_code_id = None
+    return MappingChoice("", chosen.version, chosen.set_by, chosen.account_id, tax_code_id, is_default=False)
+
+
+def _sale_line(line: FactLine, rules: MappingRules, books: BooksProfile) -> SaleLine:
+    choice = _choose(line, rules, books)
+    account = books.account(choice.income_account_id or "", service=line.service_name)
     code = _tax_code(books, choice, line)
     net, tax = line.amount_minor, line.tax_minor
     arithmetic = f"{net} + {tax} tax" if tax else f"{net}"
@@ -158,12 +203,18 @@ def _sale_line(line: FactLine, rules: MappingRules, books: BooksProfile) -> Sale
         why=Why(
             stripe_field=line.stripe_field,
             arithmetic=arithmetic,
-            rule=f"{line.found_by}; {'default mapping' if choice.is_default else 'mapping of this service'}",
-            mapping_id=choice.mapping_id,
+            rule=f"{line.found_by}; {_rule(choice, line)}",
+            mapping_id=choice.mapping_id or None,
             mapping_version=choice.version,
             set_by=choice.set_by,
         ),
     )
+
+
+def _rule(choice: MappingChoice, line: FactLine) -> str:
+    if not choice.mapping_id:
+        return f"account for {ROLE_NAMES[_ROLES[line.kind]]}"
+    return "default mapping" if choice.is_default else "mapping of this service"
 
 
 def _tax_code(books: BooksProfile, choice: MappingChoice, line: FactLine) -> BookTaxCode | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from core.books.documents import AccountRef
-from core.books.roles import AccountRole, BookkeepingSettings, RoleChoice
+from core.books.roles import ROLE_NAMES, AccountRole, BookkeepingSettings, RoleChoice
 from core.errors import StopError
 from core.reasons import Reason
 
@@ -79,5 +79,5 @@ class BooksProfile:
         if choice is None:
             if role is AccountRole.CLEARING:
                 raise StopError(Reason.CLEARING_NOT_CHOSEN)
-            raise StopError(Reason.ROLE_NOT_CHOSEN, {"role": role.value})
+            raise StopError(Reason.ROLE_NOT_CHOSEN, {"role": role.value, "role_name": ROLE_NAMES[role]})
         return self.account(choice.account_id)

@@ -24,6 +24,23 @@ class AccountRole(StrEnum):
     OPENING = "opening"
 
 
+ROLE_NAMES = {
+    AccountRole.CLEARING: "Stripe clearing",
+    AccountRole.BANK: "payouts to your bank",
+    AccountRole.FEES: "Stripe fees",
+    AccountRole.PLATFORM_FEES: "booking platform fees",
+    AccountRole.DISPUTE_FEES: "dispute fees",
+    AccountRole.HELD: "the money of open disputes",
+    AccountRole.CHARGEBACKS: "chargebacks",
+    AccountRole.TIPS: "tips",
+    AccountRole.DISCOUNTS: "discounts",
+    AccountRole.CURRENCY_DIFFERENCES: "currency differences",
+    AccountRole.RESERVE: "the reserve that Stripe holds back",
+    AccountRole.OPENING: "the opening balance",
+}
+"""The roles in the middle of a sentence: "Which account is for Stripe fees?"."""
+
+
 class SaleStyle(StrEnum):
     """How a sale is booked: as an invoice that is paid at once, or as a receipt."""
 

@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.books.documents import DocumentKind, Invoice
-from core.books.documents import Payment as PaymentDocument
+from core.books.documents import DocumentKind
 from core.books.ledger_lines import LedgerLine, ledger_lines
 from core.db.models import (
     Attempt,
@@ -30,6 +28,7 @@ from core.reports import words
 from core.reports.payments import client_name
 from core.reports.standing import Standing
 from core.reports.timeline import Happening, Try, tell
+from core.sync.documents import thaw
 from core.sync.preview import preview_sale
 
 MAX_TRIES_SHOWN = 200
@@ -223,7 +222,7 @@ async def _seen(session: AsyncSession, payment: Payment) -> Seen | None:
 
 async def _ledger(session: AsyncSession, payment: Payment, documents: list[BooksDocument]) -> Ledger | None:
     """Return the frozen lines, or those that a plan made now would freeze; None where there can be none yet."""
-    frozen = [found for found in map(_thaw, documents) if found is not None]
+    frozen = [thaw(row.kind, row.content) for row in documents]
     if not frozen and payment.state in (PaymentState.IGNORED, PaymentState.UNDONE):
         return None
     if not frozen:
@@ -236,12 +235,6 @@ async def _ledger(session: AsyncSession, payment: Payment, documents: list[Books
         lines=[line for document in frozen for line in ledger_lines(document)],
         is_posted=bool(documents) and all(row.state is DocumentState.POSTED for row in documents),
     )
-
-
-def _thaw(row: BooksDocument) -> Invoice | PaymentDocument | None:
-    if row.kind is DocumentKind.INVOICE:
-        return msgspec.convert(row.content, Invoice)
-    return msgspec.convert(row.content, PaymentDocument) if row.kind is DocumentKind.PAYMENT else None
 
 
 def _in_books(row: BooksDocument) -> InBooks:

@@ -6,8 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.books.documents import Customer as CustomerDocument
-from core.books.documents import Invoice
-from core.books.documents import Payment as PaymentDocument
+from core.books.documents import MoneyDocument
 from core.books.facts import FactLine, SaleFacts
 from core.books.posting import plan_sale
 from core.books.profile import BookAccount, BooksProfile, BookTaxCode
@@ -31,7 +30,7 @@ _BANK = "bank"
 
 async def plan_now(
     session: AsyncSession, payment: Payment, profile: "ConnectedBooks", *, reference: str
-) -> tuple[Invoice, PaymentDocument]:
+) -> tuple[MoneyDocument, ...]:
     """Plan one sale with the mapping in force.
 
     Raises:

@@ -6,8 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.accounting import registry
-from core.books.documents import Invoice
-from core.books.documents import Payment as PaymentDocument
+from core.books.documents import MoneyDocument
 from core.books.keys import reference_for
 from core.db.models import Payment
 from core.errors import NotFoundError, StopError
@@ -16,8 +15,8 @@ from core.sync.items import books_connection
 from core.sync.plan import ConnectedBooks, plan_now
 
 
-async def preview_sale(session: AsyncSession, payment_id: UUID) -> tuple[Invoice, PaymentDocument] | StopError:
-    """Return the planned invoice and payment, or the reason why there is no plan.
+async def preview_sale(session: AsyncSession, payment_id: UUID) -> tuple[MoneyDocument, ...] | StopError:
+    """Return the planned documents, or the reason why there is no plan.
 
     Raises:
         NotFoundError: no such payment of this tenant.
