@@ -13,6 +13,7 @@ from core.accounting import registry
 from core.accounting.port import AccountingProvider, AccountType, Company, PreparedWrite, TaxCode
 from core.accounting.settings import ProviderSettings
 from core.accounting.xero.oauth import SCOPE
+from core.books.documents import DocumentKind
 from core.errors import OutcomeUnknownError
 from core.outgoing import Outgoing
 from tests.xero_openapi import SPEC_FILE, query_problems, request_problems
@@ -45,6 +46,12 @@ ROLES = {
 }
 RATES: dict[str, Mapping[str, int | None]] = {
     "US": {"City Sales Tax": 15_000, "Tax Exempt": 0, "Texas Sales Tax": 82_500},
+    "AU": {
+        "BAS Excluded": 0,
+        "GST Free Exports": 0,
+        "GST Free Income": 0,
+        "GST on Income": 100_000,
+    },
     "GB": {
         "20% (VAT on Income)": 200_000,
         "5% (VAT on Income)": 50_000,
@@ -53,8 +60,19 @@ RATES: dict[str, Mapping[str, int | None]] = {
         "Zero Rated Income": 0,
     },
 }
-TAXED = {"US": ("Texas Sales Tax", "Tax Exempt"), "GB": ("20% (VAT on Income)", "Zero Rated Income")}
-ELEMENTS = {"invoice": "Invoice", "payment": "Payment", "customer": "Contact"}
+TAXED = {
+    "US": ("Texas Sales Tax", "Tax Exempt"),
+    "AU": ("GST on Income", "GST Free Exports"),
+    "GB": ("20% (VAT on Income)", "Zero Rated Income"),
+}
+ELEMENTS = {
+    "invoice": "Invoice",
+    "payment": "Payment",
+    "customer": "Contact",
+    "sales_receipt": "BankTransaction",
+    "expense": "BankTransaction",
+    "deposit": "BankTransaction",
+}
 
 
 def sandbox(clock: SandboxClock) -> tuple[Edge, Faults, RequestLog]:
@@ -171,6 +189,23 @@ class XeroBench:
     async def balances(self) -> Mapping[str, int]:
         found = await self.control.trial_balance(self.tenant)
         return {role: sum(found.get(name, 0) for name in names) for role, names in ROLES.items()}
+
+    async def trial_balance(self) -> Mapping[str, int]:
+        return await self.control.trial_balance(self.tenant)
+
+    async def edit(self, kind: DocumentKind, external_id: str) -> None:
+        found = (await self.control.record(self.tenant, ELEMENTS[kind], external_id))["record"]
+        lines = found["LineItems"]
+        lines[0] = {**lines[0], "UnitAmount": lines[0]["UnitAmount"] + 1}
+        del lines[0]["LineAmount"]
+        await self.control.edit_record(self.tenant, ELEMENTS[kind], external_id, {"LineItems": lines})
+
+    async def remove(self, kind: DocumentKind, external_id: str) -> None:
+        # A transfer to or from an account that is no bank account is money spent or received.
+        for element in ("BankTransfer", "BankTransaction") if kind is DocumentKind.TRANSFER else (ELEMENTS[kind],):
+            records = await self.control.records(self.tenant, element)
+            if any(record[f"{element}ID"] == external_id for record in records):
+                await self.control.act(self.tenant, element, external_id, "delete")
 
     async def is_balanced(self) -> bool:
         return sum((await self.control.trial_balance(self.tenant)).values()) == 0
