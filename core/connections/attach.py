@@ -15,6 +15,7 @@ from core.db.models import Connection, ConnectionMode, ConnectionStatus, ItemKin
 from core.db.upsert import insert_missing
 from core.identity.members import require_owner
 from core.intake.handlers.access import KEEP_ALIVE_ID
+from core.intake.handlers.registry import SWEEP_ID
 from core.live import touch
 from core.oauth import Identity
 from core.sync.inbox import reopen_events
@@ -171,7 +172,7 @@ async def _start(session: AsyncSession, row: Connection, now: datetime, *, is_ba
     await insert_missing(session, Lane, [lane])
     standing = [(ItemKind.KEEP_ALIVE, KEEP_ALIVE_ID)]
     if row.kind == STRIPE:
-        standing.append((ItemKind.CATCH_UP, CATCH_UP_ID))
+        standing += [(ItemKind.CATCH_UP, CATCH_UP_ID), (ItemKind.SWEEP, SWEEP_ID)]
         # What Stripe told before we knew whose it is lies in the inbox; the event list would not bring it again.
         await reopen_events(session, row.external_id)
     if is_back:

@@ -64,6 +64,7 @@ class Movement:
     status: str
     available_at: datetime
     created_at: datetime
+    description: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

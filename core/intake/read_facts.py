@@ -40,8 +40,8 @@ def read_movement(bt: Mapping[str, Any]) -> Movement:
     rate = bt.get("exchange_rate")
     return Movement(
         stripe_id=str(bt["id"]),
-        type=str(bt.get("type", "")),
-        reporting_category=str(bt.get("reporting_category", "")),
+        type=clean_text(bt.get("type"), 64),
+        reporting_category=clean_text(bt.get("reporting_category"), 64),
         amount_minor=integer(bt["amount"]),
         fee_minor=integer(bt["fee"]),
         net_minor=integer(bt["net"]),
@@ -49,9 +49,10 @@ def read_movement(bt: Mapping[str, Any]) -> Movement:
         exchange_rate=None if rate is None else str(rate)[:40],
         fee_details=tuple(_clean(detail) for detail in rows_of(bt.get("fee_details"))),
         source_id=id_of(bt.get("source")),
-        status=str(bt.get("status", "")),
+        status=clean_text(bt.get("status"), 32),
         available_at=datetime.fromtimestamp(integer(bt.get("available_on") or bt["created"]), UTC),
         created_at=datetime.fromtimestamp(integer(bt["created"]), UTC),
+        description=clean_text(bt.get("description"), 500) or None,
     )
 
 

@@ -1,30 +1,24 @@
 """Fetching the state of one payment from Stripe: at most four reads, everything as plain dictionaries."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
-
-import stripe as stripe_lib
 
 from core.errors import NotFoundError, ProviderRejectedError, ReconnectRequiredError
 from core.intake.facts import PaidInvoice, PaymentFacts, Sources
 from core.intake.handlers.registry import id_of, is_payment_id, is_product_id
+from core.intake.pages import MAX_PAGES, PAGE
 from core.intake.read_facts import payment_facts
-from core.intake.stripe_client import stripe_errors
+from core.intake.reader_movements import MovementReader
 
-MAX_PAGES = 20
-PAGE = 100
 _EXPAND_INTENT = ["latest_charge.balance_transaction", "customer"]
 
 
-class StripeReader:
+class StripeReader(MovementReader):
     """Reads one tenant's Stripe account.
 
     Args:
         client: acts with the tenant's own token.
     """
-
-    def __init__(self, client: stripe_lib.StripeClient) -> None:
-        self._client = client
 
     async def payment(self, source_id: str) -> PaymentFacts | None:
         """Return the facts of a payment, or None while it has not succeeded.
@@ -110,14 +104,6 @@ class StripeReader:
             return tuple(lines.get("data") or ())
         return tuple([line async for line in self._pages(f"/v1/invoices/{invoice['id']}/lines")])
 
-    async def _optional(self, path: str, **params: Any) -> list[dict[str, Any]]:
-        """Read a list that a restricted key may not open: then the payment's own words must do."""
-        try:
-            page = await self._get(path, **params)
-        except (ReconnectRequiredError, NotFoundError):
-            return []
-        return [row for row in page.get("data") or () if isinstance(row, dict)]
-
     async def product(self, product_id: str) -> dict[str, Any]:
         """Return a product with its default price."""
         if not is_product_id(product_id):
@@ -150,24 +136,6 @@ class StripeReader:
             if len(page) >= MAX_PAGES * PAGE:
                 missing_before = max(missing_before or 0, int(page[-1].get("created") or 0))
         return found, missing_before
-
-    async def _pages(self, path: str, **params: Any) -> AsyncIterator[dict[str, Any]]:
-        after: str | None = None
-        for _ in range(MAX_PAGES):
-            cursor = {"starting_after": after} if after else {}
-            page = await self._get(path, limit=PAGE, **params, **cursor)
-            rows = [row for row in page.get("data") or () if isinstance(row, dict)]
-            for row in rows:
-                yield row
-            after = id_of(rows[-1]) if rows else None
-            if not page.get("has_more") or after is None:
-                return
-
-    async def _get(self, path: str, **params: Any) -> dict[str, Any]:
-        with stripe_errors():
-            response = await self._client.raw_request_async("get", path, **params)
-        data: dict[str, Any] = response.data
-        return data
 
 
 def _expanded(value: Any) -> Mapping[str, Any] | None:

@@ -9,7 +9,6 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db.models import (
-    BalanceTransaction,
     Customer,
     Payment,
     PaymentLine,
@@ -19,7 +18,8 @@ from core.db.models import (
     Tenant,
 )
 from core.db.upsert import insert_missing, upsert
-from core.intake.facts import DEFAULT_KEY, Client, Movement, PaymentFacts, ServiceRef
+from core.intake.facts import DEFAULT_KEY, Client, PaymentFacts, ServiceRef
+from core.intake.store_movements import store_transactions
 from core.money import exponent, to_decimal
 
 _FACTS = (
@@ -88,7 +88,9 @@ async def store_payment(
     payment = await session.get_one(Payment, payment_id, populate_existing=True)
     await _store_lines(session, payment, facts, services)
     if movement is not None:
-        await store_movement(session, tenant_id=tenant_id, connection_id=connection_id, movement=movement, now=now)
+        await store_transactions(
+            session, tenant_id=tenant_id, connection_id=connection_id, movements=[movement], now=now
+        )
     return payment
 
 
@@ -171,39 +173,6 @@ async def _store_lines(session: AsyncSession, payment: Payment, facts: PaymentFa
             )
         )
     await session.flush()
-
-
-async def store_movement(
-    session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, movement: Movement, now: datetime
-) -> None:
-    """Keep one balance transaction; only its status ever changes at Stripe."""
-    row = {
-        "id": uuid4(),
-        "tenant_id": tenant_id,
-        "connection_id": connection_id,
-        "stripe_id": movement.stripe_id,
-        "type": movement.type,
-        "reporting_category": movement.reporting_category,
-        "amount_minor": movement.amount_minor,
-        "fee_minor": movement.fee_minor,
-        "net_minor": movement.net_minor,
-        "currency": movement.currency,
-        "exchange_rate": movement.exchange_rate,
-        "fee_details": [dict(detail) for detail in movement.fee_details],
-        "stripe_source_id": movement.source_id,
-        "stripe_payout_id": None,
-        "status": movement.status,
-        "available_at": movement.available_at,
-        "created_at": movement.created_at,
-        "fetched_at": now,
-    }
-    await upsert(
-        session,
-        BalanceTransaction,
-        row,
-        key=("tenant_id", "stripe_id"),
-        update=("status", "available_at", "fetched_at"),
-    )
 
 
 def _search_words(facts: PaymentFacts) -> str:

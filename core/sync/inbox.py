@@ -1,5 +1,6 @@
 """From the inbox to items: each stored event names what to look at anew. One transaction per batch, no network."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db.models import Connection, ConnectionStatus, EventState, StripeEvent
+from core.db.models import Connection, ConnectionStatus, EventState, ItemKind, StripeEvent
 from core.db.session import Database, announce
 from core.intake.handlers import targets_of
 from core.intake.webhook import PLATFORM
@@ -18,6 +19,9 @@ from core.sync.items import enqueue
 
 BATCH = 100
 MAX_TRIES = 5
+
+SWEEP_SOON = timedelta(minutes=1)
+"""How long after news of money Stripe's ledger is read; whatever else happens meanwhile shares that read."""
 
 log = get_logger("inbox")
 
@@ -103,7 +107,8 @@ async def _route(db: Database, session: AsyncSession, event: StripeEvent) -> Non
             connection_id=connection.id,
             kind=target.kind,
             source_id=target.source_id,
-            due_at=now,
+            due_at=now + (SWEEP_SOON if target.kind is ItemKind.SWEEP else timedelta()),
+            now=now,
         )
     event.state = EventState.ROUTED
 

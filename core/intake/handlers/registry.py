@@ -16,27 +16,11 @@ class Target:
     source_id: str
 
 
+SWEEP_ID = "balance"
+"""Source id of the one item per Stripe connection that reads Stripe's ledger and balance."""
+
 Handler = Callable[[dict[str, Any]], list[Target]]
 _HANDLERS: dict[str, Handler] = {}
-
-KEPT_FOR_LATER = (
-    "charge.refunded",
-    "refund.created",
-    "refund.updated",
-    "refund.failed",
-    "charge.dispute.created",
-    "charge.dispute.updated",
-    "charge.dispute.funds_withdrawn",
-    "charge.dispute.funds_reinstated",
-    "charge.dispute.closed",
-    "payout.created",
-    "payout.updated",
-    "payout.paid",
-    "payout.failed",
-    "payout.canceled",
-    "payout.reconciliation_completed",
-)
-"""Events that are received and stored although no handler books them yet: their payments wait in the inbox."""
 
 
 def handles(*event_types: str) -> Callable[[Handler], Handler]:
@@ -65,16 +49,34 @@ def is_known(event_type: str) -> bool:
 
 def subscribed_events() -> list[str]:
     """Return the ``enabled_events`` of every webhook endpoint that we create."""
-    return sorted({*_HANDLERS, *KEPT_FOR_LATER})
+    return sorted(_HANDLERS)
 
 
 _PAYMENT_ID = re.compile(r"(pi|ch|py)_[A-Za-z0-9_]{1,250}")
+_REFUND_ID = re.compile(r"(re|pyr)_[A-Za-z0-9_]{1,250}")
+_DISPUTE_ID = re.compile(r"(dp|du)_[A-Za-z0-9_]{1,250}")
+_PAYOUT_ID = re.compile(r"po_[A-Za-z0-9_]{1,250}")
 _PRODUCT_ID = re.compile(r"[A-Za-z0-9_-]{1,250}")
 
 
 def is_payment_id(value: object) -> bool:
     """Say whether this may be asked for as a payment: it becomes part of an address (I4)."""
     return isinstance(value, str) and _PAYMENT_ID.fullmatch(value) is not None
+
+
+def is_refund_id(value: object) -> bool:
+    """Say whether this may be asked for as a refund (I4)."""
+    return isinstance(value, str) and _REFUND_ID.fullmatch(value) is not None
+
+
+def is_dispute_id(value: object) -> bool:
+    """Say whether this may be asked for as a dispute (I4)."""
+    return isinstance(value, str) and _DISPUTE_ID.fullmatch(value) is not None
+
+
+def is_payout_id(value: object) -> bool:
+    """Say whether this may be asked for as a payout (I4)."""
+    return isinstance(value, str) and _PAYOUT_ID.fullmatch(value) is not None
 
 
 def is_product_id(value: object) -> bool:

@@ -106,7 +106,8 @@ async def test_stripe_is_connected_in_both_modes(any_wiring: Wiring, mode: str, 
     )
     is_app = mode == "app"
     assert (row.refresh_token is not None, row.access_expires_at is not None) == (is_app, is_app)
-    assert {item.kind for item in await rows(outside, person, SyncItem)} == {ItemKind.CATCH_UP, ItemKind.KEEP_ALIVE}
+    standing = {ItemKind.CATCH_UP, ItemKind.SWEEP, ItemKind.KEEP_ALIVE}
+    assert {item.kind for item in await rows(outside, person, SyncItem)} == standing
 
 
 async def test_accounts_and_tax_codes_are_read_and_what_is_gone_becomes_inactive(outside: Outside) -> None:

@@ -45,13 +45,25 @@ class StoryStripe(httpx.AsyncBaseTransport):
             return _list([found for found in self._objects.values() if found.get("object") == "product"])
         if path in {"events", "invoice_payments"} or path.endswith("/amount_details_line_items"):
             return _list([])
+        if path == "balance":
+            held = [{"amount": sum(row["net"] for row in self._ledger()), "currency": "usd"}]
+            return {"object": "balance", "available": held, "pending": []}
+        if path == "balance_transactions":
+            # Its one payout settles the whole story.
+            return _list([{**row, "source": self._objects[row["source"]]} for row in self._ledger()])
         found = self._objects.get(object_id)
         match kind:
             case "payment_intents" if found:
                 return {**found, "latest_charge": self._charge(found["latest_charge"]), **self._customer(found)}
             case "charges" if found:
                 return {**self._charge(object_id), **self._customer(found)}
+            case "refunds" | "payouts" if found:
+                return {**found, "balance_transaction": self._objects[found["balance_transaction"]]}
         return found
+
+    def _ledger(self) -> list[Json]:
+        rows = [found for found in self._objects.values() if found.get("object") == "balance_transaction"]
+        return sorted(rows, key=lambda row: row["created"], reverse=True)
 
     def _charge(self, charge_id: str) -> Json:
         charge = self._objects[charge_id]
