@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
+from uuid import UUID
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from litestar import Litestar
 from core.accounting import registry
 from core.accounting.port import AccountingProvider, AccountType, Company, PreparedWrite, TaxCode
 from core.accounting.settings import ProviderSettings
+from core.books.documents import DocumentKind
 from core.errors import OutcomeUnknownError
 from core.outgoing import Outgoing
 from tests.quickbooks_xsd import SCHEMA_FOLDER, validate_request
@@ -44,7 +46,19 @@ ROLES = {
     "tax": ("Sales Tax Payable", "VAT Control"),
     "receivable": ("Accounts Receivable (A/R)",),
 }
-PATHS = {"/customer": "Customer", "/item": "Item", "/invoice": "Invoice", "/payment": "Payment", "/account": "Account"}
+ENTITIES = (
+    "Customer Vendor Item Account Invoice Payment SalesReceipt RefundReceipt Purchase Deposit Transfer".split()  # noqa: SIM905
+)
+OWNED = {
+    "invoice": "invoice",
+    "payment": "payment",
+    "sales_receipt": "salesreceipt",
+    "refund": "refundreceipt",
+    "expense": "purchase",
+    "deposit": "deposit",
+    "transfer": "transfer",
+}
+PATHS = {"/batch": "BatchItemRequest", **{f"/{name.lower()}": name for name in ENTITIES}}
 
 
 def sandbox() -> Edge:
@@ -79,6 +93,7 @@ class QuickBooksBench:
         self.outgoing = Outgoing(SETTINGS.urls, transport=SchemaChecked(transport))
         self.realm = realm
         self.root = f"/quickbooks/companies/{realm}"
+        self.namespace = UUID(int=int(realm))
         self.currency = ""
         self.tax_codes: Mapping[str, int | None] = {}
         self.income_account = self.clearing_account = ""
@@ -156,6 +171,19 @@ class QuickBooksBench:
     async def balances(self) -> Mapping[str, int]:
         found = await self.ask("GET", f"{self.root}/trial-balance")
         return {role: sum(found.get(name, 0) for name in names) for role, names in ROLES.items()}
+
+    async def trial_balance(self) -> Mapping[str, int]:
+        return dict(await self.ask("GET", f"{self.root}/trial-balance"))
+
+    async def edit(self, kind: DocumentKind, external_id: str) -> None:
+        path = f"{self.root}/documents/{OWNED[kind]}/{external_id}"
+        lines = (await self.ask("GET", path))["document"]["Line"]
+        lines[0]["Amount"] += 1
+        lines[0].get("SalesItemLineDetail", {}).pop("UnitPrice", None)
+        await self.ask("PATCH", path, {"Line": [line for line in lines if "Id" in line]})
+
+    async def remove(self, kind: DocumentKind, external_id: str) -> None:
+        await self.ask("POST", f"{self.root}/documents/{OWNED[kind]}/{external_id}/delete")
 
     async def is_balanced(self) -> bool:
         return bool(sum(dict(await self.ask("GET", f"{self.root}/trial-balance")).values()) == 0)

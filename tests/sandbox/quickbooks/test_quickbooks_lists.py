@@ -55,6 +55,11 @@ async def test_items_hang_on_an_income_account(books: Books) -> None:
     )
     assert await books.refused("Item", {"Name": "x"}) == "2020"
     assert await books.refused("Item", {"Name": "x", "IncomeAccountRef": books.ref("Checking")}) == "6430"
+    on_expense = {"Name": "Currency difference", "IncomeAccountRef": books.ref("Exchange Gain or Loss")}
+    await books.behave(item_on_expense=False)
+    assert await books.refused("Item", on_expense) == "6430"
+    await books.behave(item_on_expense=True)
+    assert (await books.send("Item", on_expense))["IncomeAccountRef"]["name"] == "Exchange Gain or Loss"
     assert await books.refused("Item", {"Name": "a:b", "IncomeAccountRef": books.ref("Services")}) == "2040"
     gone = await books.send("Item", {"Id": item, "SyncToken": "0", "sparse": True, "Active": False})
     assert gone["Name"] == "Portrait session (deleted)"

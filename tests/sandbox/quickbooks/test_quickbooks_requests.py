@@ -259,7 +259,13 @@ async def test_reads_are_counted_as_core_plus_and_writes_as_core(books: Books) -
     body = batch_of(books, "a1", "a2")
     body["BatchItemRequest"].append({"bId": "q", "Query": "select * from TaxCode"})
     await books.call("POST", "batch", body)
-    assert await books.control("GET", "/counters") == {"requests": 6, "core": 5, "core_plus": 2, "throttled": 0}
+    assert await books.control("GET", "/counters") == {
+        "requests": 6,
+        "batches": 1,
+        "core": 5,
+        "core_plus": 2,
+        "throttled": 0,
+    }
 
 
 async def test_the_log_knows_realm_and_request_id(intuit: Intuit, books: Books) -> None:

@@ -124,6 +124,19 @@ async def test_input_tax_on_fees(intuit: Intuit) -> None:
     assert await books.trial_balance() == expected
 
 
+async def test_input_tax_goes_back_with_a_returned_fee(intuit: Intuit) -> None:
+    books = await intuit.company("Reef Photo", "AU")
+    tax, _ = await code(books, "GST")
+    detail = {"AccountRef": books.ref("Bank Charges & Fees"), "TaxCodeRef": {"value": tax}}
+    fee = {"Amount": 10, "DetailType": "DepositLineDetail", "DepositLineDetail": detail}
+    body = {"DepositToAccountRef": books.ref("Checking"), "Line": [fee]}
+    assert await books.refused("Deposit", body) == "2020"
+    detail["TaxApplicableOn"] = "Purchase"
+    assert (await books.send("Deposit", body))["TotalAmt"] == 11
+    expected = {"Checking": 1100, "Bank Charges & Fees": -1000, "GST Liabilities Payable": -100}
+    assert await books.trial_balance() == expected
+
+
 async def test_foreign_sales_need_currency_rate_and_a_customer_of_that_currency(books: Books) -> None:
     await books.behave(multicurrency=True)
     item, euro = await books.item(), {"CurrencyRef": {"value": "EUR"}}

@@ -80,6 +80,7 @@ class Gateway:
         if company is None or grant.realm_id != company.realm_id:
             raise _Stopped(FaultAnswer(403, JSON_HEADERS, forbidden(now)))
         company.counters["requests"] += 1
+        company.counters["batches"] += is_batch
         behaviour = company.behaviour
         at = now.timestamp()
         if behaviour.throttle and not world.throttle.admit(company.realm_id, grant.client_id, at, is_batch=is_batch):

@@ -44,6 +44,8 @@ class Behaviour(msgspec.Struct, kw_only=True):
     allow_discount: bool = True
     cash_purchase_from_asset: bool = False
     """A cash Purchase may leave an Other Current Asset."""
+    item_on_expense: bool = True
+    """An item may book to an expense account, as a currency difference on a refund must (False: to income only)."""
     subscription_ended: bool = False
     replay: str = "stored"
     """How a repeated requestid is answered: ``stored``, ``600`` or ``6000``."""

@@ -236,7 +236,7 @@ def _with_postings(company: Company, record: Record) -> Fields:
 
 
 def _counters(company: Company) -> Fields:
-    return {name: company.counters[name] for name in ("requests", "core", "core_plus", "throttled")}
+    return {name: company.counters[name] for name in ("requests", "batches", "core", "core_plus", "throttled")}
 
 
 def _summary(company: Company) -> Fields:

@@ -85,6 +85,7 @@ def build_deposit(draft: Draft) -> Built:
     legs: list[Posting] = []
     total = 0
     held: list[str] = []
+    taxed: list[tax_rules.TaxableLine] = []
     for line in _lines(fields, None):
         cents = to_cents(line["Amount"])
         if line.get("LinkedTxn"):
@@ -95,11 +96,41 @@ def build_deposit(draft: Draft) -> Built:
             account, customer = _direct_line(company, line)
             home = exchange.home(cents)
             legs.append(Posting(account, -home, customer, -cents if customer else 0))
+            taxed.append(_taxable(line, cents))
         total += cents
+    tax = _deposit_tax(company, fields, taxed)
+    legs += [Posting(account, -exchange.home(cents)) for account, cents in tax.by_account.items()]
+    total += tax.total
     if total < 0:
         raise business("The total of a deposit can't be negative.")
     home_total = -sum(leg.cents for leg in legs)
-    return Built(fields, total, home_total, [Posting(bank, home_total), *legs], deposited_ids=held)
+    return Built(
+        fields,
+        total,
+        home_total,
+        [Posting(bank, home_total), *legs],
+        answer={"TxnTaxDetail": tax.detail} if tax.total else {},
+        deposited_ids=held,
+    )
+
+
+def _taxable(line: Fields, cents: int) -> tax_rules.TaxableLine:
+    """A direct line with a tax code says on which side it counts; we know only what is taken back of a purchase."""
+    detail = line["DepositLineDetail"]
+    code = (detail.get("TaxCodeRef") or {}).get("value")
+    if code is not None and detail.get("TaxApplicableOn") != "Purchase":
+        raise missing("DepositLineDetail.TaxApplicableOn")
+    return tax_rules.TaxableLine(cents, code)
+
+
+def _deposit_tax(company: Company, fields: Fields, lines: list[tax_rules.TaxableLine]) -> tax_rules.Tax:
+    """Deposits are made without any thought of tax as a rule; once one line names a code, the usual rules hold."""
+    if not any(line.code for line in lines) and not fields.get("TxnTaxDetail"):
+        return tax_rules.Tax()
+    tax = tax_rules.compute(company, fields, lines, purchase=True)
+    if not company.is_us and tax.detail:
+        fields["TxnTaxDetail"] = tax.detail
+    return tax
 
 
 def _held_money(draft: Draft, line: Fields, cents: int) -> Record:

@@ -26,6 +26,9 @@ _DEFAULT_SUBTYPES = {
     "Other Expense": "OtherMiscellaneousExpense",
 }
 
+_ITEM_KINDS = ("Income", "Other Income", "Other Current Liability")
+_EXPENSES = ("Expense", "Other Expense")
+
 
 def build_account(draft: Draft) -> Built:
     fields, company = draft.fields, draft.company
@@ -91,7 +94,8 @@ def build_item(draft: Draft) -> Built:
     income = company.reference("Account", fields, "IncomeAccountRef")
     if income is None:
         raise missing("IncomeAccountRef")
-    check_kind(income, "IncomeAccountRef", ("Income", "Other Income", "Other Current Liability"))
+    kinds = _ITEM_KINDS + (_EXPENSES if company.behaviour.item_on_expense else ())
+    check_kind(income, "IncomeAccountRef", kinds)
     _check_unique(draft, "Name")
     fields.setdefault("Taxable", False)
     fields["UnitPrice"] = number(fields.get("UnitPrice", 0))
