@@ -18,6 +18,7 @@ from core.logging import configure_logging
 from core.sync.worker import Worker
 from core.wiring import open_wiring
 from web.app import create_app
+from web.cli_books import prove_books, write_journal_of
 from web.server import run_server
 
 Command = Callable[[argparse.Namespace], int]
@@ -46,6 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "worker", _worker, "work beside PostgreSQL: take events, post payments")
     _add(commands, "migrate", _migrate, "bring the database to the newest shape")
     _add(commands, "rotate-keys", _rotate, "bring every stored secret under the first key of TOKEN_KEYS")
+    journal = _add(commands, "journal", write_journal_of, "write the books as plain-text double entry (Beancount)")
+    proof = _add(commands, "prove", prove_books, "look up every entry in the books: each must stand there once")
+    for command in (journal, proof):
+        command.add_argument("--workspace", help="name or id of the workspace, where there are several")
     demo = _add(commands, "demo", _demo, "start app and sandbox with a lively workspace, all on this machine")
     demo.add_argument("--port", type=int, help="port of the dashboard (default: PORT, or 8000)")
     demo.add_argument("--sandbox-port", type=int, help="port of the sandbox (default: the next one)")
