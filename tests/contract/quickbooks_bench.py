@@ -12,6 +12,7 @@ from litestar import Litestar
 
 from core.accounting import registry
 from core.accounting.port import AccountingProvider, AccountType, Company, PreparedWrite, TaxCode
+from core.accounting.quickbooks.entities import entity_of
 from core.accounting.settings import ProviderSettings
 from core.books.documents import DocumentKind
 from core.errors import OutcomeUnknownError
@@ -49,15 +50,6 @@ ROLES = {
 ENTITIES = (
     "Customer Vendor Item Account Invoice Payment SalesReceipt RefundReceipt Purchase Deposit Transfer".split()  # noqa: SIM905
 )
-OWNED = {
-    "invoice": "invoice",
-    "payment": "payment",
-    "sales_receipt": "salesreceipt",
-    "refund": "refundreceipt",
-    "expense": "purchase",
-    "deposit": "deposit",
-    "transfer": "transfer",
-}
 PATHS = {"/batch": "BatchItemRequest", **{f"/{name.lower()}": name for name in ENTITIES}}
 
 
@@ -176,14 +168,13 @@ class QuickBooksBench:
         return dict(await self.ask("GET", f"{self.root}/trial-balance"))
 
     async def edit(self, kind: DocumentKind, external_id: str) -> None:
-        path = f"{self.root}/documents/{OWNED[kind]}/{external_id}"
-        lines = (await self.ask("GET", path))["document"]["Line"]
-        lines[0]["Amount"] += 1
-        lines[0].get("SalesItemLineDetail", {}).pop("UnitPrice", None)
-        await self.ask("PATCH", path, {"Line": [line for line in lines if "Id" in line]})
+        path = f"{self.root}/documents/{entity_of(kind).name.lower()}/{external_id}"
+        found = (await self.ask("GET", path))["document"]
+        await self.ask("PATCH", path, _made_larger(found))
 
     async def remove(self, kind: DocumentKind, external_id: str) -> None:
-        await self.ask("POST", f"{self.root}/documents/{OWNED[kind]}/{external_id}/delete")
+        entity = entity_of(kind).name.lower()
+        await self.ask("POST", f"{self.root}/documents/{entity}/{external_id}/delete")
 
     async def is_balanced(self) -> bool:
         return bool(sum(dict(await self.ask("GET", f"{self.root}/trial-balance")).values()) == 0)
@@ -203,6 +194,20 @@ class QuickBooksBench:
         return registry.get("quickbooks").open(
             outgoing=self.outgoing, settings=SETTINGS, access_token=self._token, company=company
         )
+
+
+def _made_larger(found: dict[str, Any]) -> dict[str, Any]:
+    """What an owner would change to make the document one unit larger."""
+    if "FromAccountRef" in found:
+        return {"Amount": found["Amount"] + 1}
+    if "UnappliedAmt" in found:
+        return {"TotalAmt": found["TotalAmt"] + 1}
+    lines = [line for line in found["Line"] if line["DetailType"] != "SubTotalLineDetail"]
+    lines[0]["Amount"] += 1
+    detail = lines[0].get("SalesItemLineDetail")
+    if detail is not None:
+        detail["UnitPrice"] = lines[0]["Amount"]
+    return {"Line": lines}
 
 
 @asynccontextmanager
