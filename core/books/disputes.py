@@ -17,12 +17,14 @@ from core.books.common import (
     transfer,
 )
 from core.books.documents import Deposit, Expense, LineKind, MoneyDocument, Refund, SaleLine, SalesReceipt
-from core.books.facts import BalanceTransactionFacts, DisputeFacts
+from core.books.facts import BalanceTransactionFacts, DisputeFacts, OriginalSale
 from core.books.fees import fee_lines
 from core.books.profile import BooksProfile
 from core.books.refunds import with_difference
 from core.books.roles import AccountRole, LostDisputeTax
 from core.books.shares import lines_given_back
+from core.errors import StopError
+from core.reasons import Reason
 
 HELD, FEE, RELEASED, FEE_RETURNED, LOST, REGAINED = "held", "fee", "released", "fee_returned", "lost", "regained"
 _STATUS_LOST = "lost"
@@ -139,39 +141,41 @@ def _fees(
 
 def _lost(facts: DisputeFacts, held_minor: int, day: date, books: BooksProfile, reference: Reference) -> Refund:
     """Refund what is still held, out of the account that holds it."""
+    sale = facts.sale
+    if sale is None:
+        raise StopError(Reason.PAYMENT_NOT_KNOWN)
     return Refund(
         reference=reference(LOST),
-        customer_step=facts.sale.customer.step,
+        customer_step=sale.customer.step,
         date=day,
         currency=books.home_currency,
-        lines=_chargebacks(facts, held_minor, books),
+        lines=_chargebacks(facts, sale, held_minor, books),
         account=books.role(AccountRole.HELD).ref,
-        memo=memo(facts.source_id, facts.sale.source_id),
+        memo=memo(facts.source_id, sale.source_id),
         why=role_why(AccountRole.HELD, books, field="dispute.status", arithmetic=f"lost: {held_minor} held"),
         name=LOST,
     )
 
 
-def _chargebacks(facts: DisputeFacts, held_minor: int, books: BooksProfile) -> tuple[SaleLine, ...]:
+def _chargebacks(facts: DisputeFacts, sale: OriginalSale, held_minor: int, books: BooksProfile) -> tuple[SaleLine, ...]:
     if books.settings.lost_dispute_tax is LostDisputeTax.KEPT:
         return (_chargeback(books, held_minor, 0, None),)
     by_code: dict[str | None, list[SaleLine]] = {}
-    for line in lines_given_back(facts.sale, facts.history, _lost_of_paid(facts, held_minor)):
+    for line in lines_given_back(sale, facts.history, _lost_of_paid(facts, sale, held_minor)):
         by_code.setdefault(line.tax_code_id, []).append(line)
     lines = [
         _chargeback(books, _sum_net(group), sum(line.tax_minor for line in group), group[0])
         for group in by_code.values()
     ]
-    if facts.sale.paid_currency.lower() == books.home_currency.lower():
+    if sale.paid_currency.lower() == books.home_currency.lower():
         # A bank may take more than the sale was: without another currency, that is part of the loss.
         rest = held_minor - sum(line.amount_minor + line.tax_minor for line in lines)
         return (*lines, _chargeback(books, rest, 0, None)) if rest else tuple(lines)
     return with_difference(lines, held_minor, books)
 
 
-def _lost_of_paid(facts: DisputeFacts, held_minor: int) -> int:
+def _lost_of_paid(facts: DisputeFacts, sale: OriginalSale, held_minor: int) -> int:
     """Return how much of what the client paid is lost, in the client's currency."""
-    sale = facts.sale
     if facts.currency.lower() != sale.paid_currency.lower():
         return held_minor * sale.paid_minor // sale.total_minor
     taken = -sum(one.amount_minor for one in facts.movements if one.amount_minor < 0)

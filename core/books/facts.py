@@ -125,7 +125,8 @@ class DisputeFacts:
     """One dispute. ``movements`` are its balance transactions in Stripe's order; none while no money has moved.
 
     ``amount_minor`` is in ``currency``, the client's; ``history`` is what the payment gave back before.
-    ``is_loss_booked``: its loss stands in the books, or may stand there, whatever an appeal has changed since.
+    ``sale`` is only needed once the dispute is lost. ``is_loss_booked``: its loss stands in the books, or may stand
+    there, whatever an appeal has changed since.
     """
 
     source_id: str
@@ -133,7 +134,7 @@ class DisputeFacts:
     currency: str
     status: str
     closed_on: date | None
-    sale: OriginalSale
+    sale: OriginalSale | None
     movements: tuple[BalanceTransactionFacts, ...]
     history: tuple[GivenBack, ...] = ()
     is_loss_booked: bool = False

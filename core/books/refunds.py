@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from core.books.common import Reference, check_home, memo, money, role_why
-from core.books.documents import Invoice, LineKind, MoneyDocument, Refund, SaleLine, SalesReceipt
-from core.books.facts import BalanceTransactionFacts, OriginalSale, RefundFacts
+from core.books.documents import LineKind, MoneyDocument, Refund, SaleLine, SalesReceipt
+from core.books.facts import BalanceTransactionFacts, RefundFacts
 from core.books.profile import BooksProfile
 from core.books.roles import AccountRole
 from core.books.shares import lines_given_back
@@ -131,9 +131,3 @@ def with_difference(lines: Sequence[SaleLine], total_minor: int, books: BooksPro
         income_account_number=account.number,
     )
     return (*lines, line)
-
-
-def original_sale(facts: OriginalSale, documents: Iterable[MoneyDocument]) -> OriginalSale:
-    """Return the sale with the lines of the documents that book it."""
-    sold = next(document for document in documents if isinstance(document, Invoice | SalesReceipt))
-    return replace(facts, lines=sold.lines, total_minor=sold.total_minor)

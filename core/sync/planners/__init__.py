@@ -13,12 +13,23 @@ from core.db.models import Customer as CustomerRow
 from core.db.models import ItemKind, SyncItem
 from core.sync.documents import step_customer_id
 from core.sync.plan import ConnectedBooks
+from core.sync.planners.dispute import plan_dispute_item
+from core.sync.planners.fees import plan_fees_item, take_up
+from core.sync.planners.movement import plan_movement_item, plan_opening_item
+from core.sync.planners.payout import plan_payout_item
+from core.sync.planners.refund import plan_refund_item
 from core.sync.planners.sale import plan_sale_item
 
 Planner = Callable[[AsyncSession, SyncItem, ConnectedBooks], Awaitable[list[MoneyDocument]]]
 
 PLANNERS: Mapping[ItemKind, Planner] = {
     ItemKind.SALE: plan_sale_item,
+    ItemKind.REFUND: plan_refund_item,
+    ItemKind.DISPUTE: plan_dispute_item,
+    ItemKind.PAYOUT: plan_payout_item,
+    ItemKind.FEES: plan_fees_item,
+    ItemKind.MOVEMENT: plan_movement_item,
+    ItemKind.OPENING: plan_opening_item,
 }
 """Who plans what; every kind of :data:`core.db.models.POSTED_KINDS` is here."""
 
@@ -36,6 +47,8 @@ async def plan(session: AsyncSession, item: SyncItem, profile: ConnectedBooks) -
 
 async def after_freeze(session: AsyncSession, item: SyncItem, documents: Sequence[MoneyDocument]) -> None:
     """Note what the documents of an item take up for good; called in the transaction that freezes them."""
+    if item.kind is ItemKind.FEES:
+        await take_up(session, item, documents)
 
 
 async def customer_for(session: AsyncSession, step: str, currency: str) -> Customer:

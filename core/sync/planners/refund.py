@@ -1,0 +1,46 @@
+"""The documents of a refund, and of its failure."""
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.books.categories import BookedBy, booked_by
+from core.books.documents import MoneyDocument
+from core.books.facts import RefundFacts
+from core.books.refunds import plan_refund
+from core.db.models import BalanceTransaction, Refund, SyncItem, Tenant
+from core.sync.plan import ConnectedBooks, books_profile
+from core.sync.planners.original import given_back_before, original_sale
+from core.sync.planners.rows import movement_facts, movement_rows, references
+
+_FAILED = "refund_failure"
+
+
+async def plan_refund_item(session: AsyncSession, item: SyncItem, profile: ConnectedBooks) -> list[MoneyDocument]:
+    """Plan one refund; nothing while Stripe has moved no money for it.
+
+    Raises:
+        StopError: why nothing can be posted yet.
+    """
+    tenant = await session.get_one(Tenant, item.tenant_id)
+    rows = [row for row in await movement_rows(session, item.source_id) if _is_of_refund(row)]
+    refund = (await session.execute(select(Refund).where(Refund.stripe_id == item.source_id))).scalar_one_or_none()
+    moved = [movement_facts(row, tenant) for row in rows]
+    if refund is None or not any(one.in_scope for one in moved):
+        return []
+    taken = next((one for one in moved if one.reporting_category != _FAILED), None)
+    facts = RefundFacts(
+        source_id=refund.stripe_id,
+        amount_minor=refund.amount_minor,
+        currency=refund.currency,
+        status=refund.status,
+        sale=await original_sale(session, refund.payment_id, profile),
+        taken=taken,
+        returned=next((one for one in moved if one.reporting_category == _FAILED), None),
+        history=await given_back_before(session, refund.payment_id, (rows[0].created_at, rows[0].stripe_id)),
+    )
+    books = await books_profile(session, profile)
+    return plan_refund(facts, books, reference=references(item, "TR"))
+
+
+def _is_of_refund(row: BalanceTransaction) -> bool:
+    return booked_by(row.reporting_category, row.type, row.stripe_source_id) is BookedBy.REFUND
