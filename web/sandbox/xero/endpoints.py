@@ -214,7 +214,7 @@ _ENDPOINTS = (
         post_one_query=_names("unitdp"),
         one_query=_names("unitdp"),
         quick=lambda record: {"Reference": record.reference, "Type": record.type, "Status": record.status},
-        optimised=_names("Type Status Date Contact.ContactID Reference"),
+        optimised=_names("Type Status Date Contact.ContactID Reference BankTransactionID"),
     ),
     Endpoint(
         "BankTransfers",

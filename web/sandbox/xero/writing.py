@@ -53,6 +53,7 @@ def write_all(call: Call, endpoint: Endpoint, body: Any, order: Order) -> Json:
         if not is_good:
             failed.append(element)
         organisation.counters["elements"] += 1
+        organisation.counters[f"elements {endpoint.path}"] += 1
     if broken is not None:
         raise Stopped(_broken(broken.status, call.new_id()))
     if failed and order.summarize:
