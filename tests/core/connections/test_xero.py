@@ -75,7 +75,7 @@ async def test_the_consent_asks_for_what_is_needed_and_proves_who_began_it(outsi
     asked = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
     assert asked["scope"] == (
         "offline_access accounting.invoices accounting.payments accounting.banktransactions accounting.contacts "
-        "accounting.settings"
+        "accounting.settings accounting.reports.trialbalance.read"
     )
     assert (asked["code_challenge_method"], len(asked["code_challenge"])) == ("S256", 43)
     assert asked["redirect_uri"] == "https://tieout.test/connect/xero/callback"
