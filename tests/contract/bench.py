@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from core.accounting.port import AccountingProvider, PreparedWrite
+from core.books.documents import DocumentKind
 
 
 class Bench(Protocol):
@@ -58,6 +59,18 @@ class Bench(Protocol):
 
     async def balances(self) -> Mapping[str, int]:
         """Balances by role (clearing, income, tax, receivable) in minor units, debit positive."""
+        ...
+
+    async def trial_balance(self) -> Mapping[str, int]:
+        """Balances of all accounts by name in minor units, debit positive."""
+        ...
+
+    async def edit(self, kind: DocumentKind, external_id: str) -> None:
+        """The owner makes a document of ours one unit of the currency larger."""
+        ...
+
+    async def remove(self, kind: DocumentKind, external_id: str) -> None:
+        """The owner deletes a document of ours."""
         ...
 
     async def is_balanced(self) -> bool:

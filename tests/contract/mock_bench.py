@@ -2,20 +2,25 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from core.accounting import registry
-from core.accounting.mock.books import RECEIVABLE, SALES_TAX, DocumentRow, MockBooks
+from core.accounting.mock.books import RECEIVABLE, SALES_TAX, MockBooks
+from core.accounting.mock.hand import OwnersHand
 from core.accounting.port import AccountingProvider, AccountType, Company, PreparedWrite
 from core.accounting.settings import ProviderSettings
+from core.books.documents import DocumentKind
 from core.outgoing import Outgoing
 
 RATES: dict[str, Mapping[str, int | None]] = {
     "US": {"Taxable": None, "Non-taxable": 0},
     "GB": {"20.0% S": 200_000, "0.0% Z": 0, "Exempt": 0},
+    "AU": {"GST 10 %": 100_000, "GST free": 0},
 }
-HOME = {"US": "USD", "GB": "GBP", "JP": "JPY"}
+HOME = {"US": "USD", "GB": "GBP", "JP": "JPY", "AU": "AUD", "NZ": "NZD", "CA": "CAD"}
+AT = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 class MockBench:
@@ -23,6 +28,7 @@ class MockBench:
         self._settings = ProviderSettings(data_path=str(folder / "books.sqlite"))
         self._company = Company("practice", "Practice", country, HOME[country], {})
         self.books = MockBooks(self._settings.data_path, self._company)
+        self.hand = OwnersHand(self.books)
         self.currency = HOME[country]
         self.tax_codes = RATES.get(country, {})
         self.income_account = self.books.account_named("Session income")
@@ -51,11 +57,7 @@ class MockBench:
         self.books.set_account_active(external_id, active=False)
 
     async def take_number(self, reference: str) -> None:
-        owner = self.books.add_customer("Somebody else", None)
-        row = DocumentRow("", "invoice", reference, False, "2026-11-01", self.currency, 100, owner, None, 0)
-        entries = [(self.books.account_named(RECEIVABLE), 100), (self.income_account, -100)]
-        with self.books.transaction() as db:
-            self.books.add_document(db, row, entries)
+        self.hand.add_sale(DocumentKind.INVOICE, date(2026, 11, 1), 100, number=reference)
 
     async def close_books(self, day: str) -> None:
         self.books.close_to(day)
@@ -67,7 +69,7 @@ class MockBench:
         return len(self.books.documents(kind))
 
     async def balances(self) -> Mapping[str, int]:
-        found = self.books.trial_balance()
+        found = await self.trial_balance()
         roles = {
             "clearing": "Stripe clearing",
             "income": "Session income",
@@ -75,6 +77,17 @@ class MockBench:
             "receivable": RECEIVABLE,
         }
         return {role: found.get(name, 0) for role, name in roles.items()}
+
+    async def trial_balance(self) -> Mapping[str, int]:
+        return self.books.trial_balance()
+
+    async def edit(self, kind: DocumentKind, external_id: str) -> None:
+        row = self.books.document_of_id(kind.value, external_id)
+        assert row is not None
+        self.hand.edit_total(kind, external_id, row.total_minor + 100, at=AT)
+
+    async def remove(self, kind: DocumentKind, external_id: str) -> None:
+        self.hand.delete(kind, external_id)
 
     async def is_balanced(self) -> bool:
         return sum(self.books.trial_balance().values()) == 0

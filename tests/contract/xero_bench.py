@@ -173,6 +173,7 @@ class XeroBench:
             "Date": "2026-11-01",
             "DueDate": "2026-11-01",
             "InvoiceNumber": reference,
+            "LineAmountTypes": "NoTax",
             "LineItems": [{"Description": "Work", "UnitAmount": 1, "AccountID": self.income_account}],
         }
         await self.control.create_record(self.tenant, "Invoice", body)
@@ -195,9 +196,9 @@ class XeroBench:
 
     async def edit(self, kind: DocumentKind, external_id: str) -> None:
         found = (await self.control.record(self.tenant, ELEMENTS[kind], external_id))["record"]
-        lines = found["LineItems"]
-        lines[0] = {**lines[0], "UnitAmount": lines[0]["UnitAmount"] + 1}
-        del lines[0]["LineAmount"]
+        kept = ("LineItemID", "Description", "Quantity", "UnitAmount", "AccountID", "TaxType")
+        lines = [{name: line[name] for name in kept} for line in found["LineItems"]]
+        lines[0]["UnitAmount"] += 1
         await self.control.edit_record(self.tenant, ELEMENTS[kind], external_id, {"LineItems": lines})
 
     async def remove(self, kind: DocumentKind, external_id: str) -> None:
@@ -214,7 +215,7 @@ class XeroBench:
         await self.control.set_behaviour(self.tenant, **switches)
 
     def fail(self, kind: FaultKind, path: str, **rule: Any) -> None:
-        self.faults.add(FaultRule(kind=kind, provider="xero", method="PUT", path=rf"{path}\?", **rule))
+        self.faults.add(FaultRule(kind=kind, provider="xero", method="PUT", path=rf"{path}(\?|$)", **rule))
 
     def opened(self, company: Company) -> AccountingProvider:
         return registry.get("xero").open(

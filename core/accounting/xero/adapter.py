@@ -185,6 +185,7 @@ class XeroAdapter:
             ProviderRejectedError: ``NAME_TAKEN`` by an account of another type, ``ACCOUNT_INACTIVE`` when archived.
         """
         wanted = clean_name(name)[:150]
+        account_type = organisation.NEAREST.get(account_type, account_type)
         rows = await organisation.read_accounts(self._client)
         for row in rows:
             if not same_name(row.name, wanted):

@@ -56,6 +56,9 @@ NEW_TYPES: Mapping[AccountType, tuple[str, int]] = {
 }
 """Account types that may be created: Xero's type, and the code from which on a free one is looked for."""
 
+NEAREST: Mapping[AccountType, AccountType] = {AccountType.OTHER_EXPENSE: AccountType.EXPENSE}
+"""Types that Xero does not tell apart, and the one that is created instead."""
+
 _PPM_PER_PERCENT = 10_000
 
 
