@@ -122,7 +122,7 @@ class XeroControl:
         return msgspec.convert(await self._call("PUT", "/platform", switches), Json)
 
     async def counters(self, tenant_id: str) -> dict[str, int]:
-        """calls, reads, writes, elements, throttled, replayed, egress_bytes; by collection ``PUT X``, ``elements X``."""
+        """calls, reads, writes, elements, throttled, replayed, egress_bytes; and ``PUT X``, ``elements X``."""
         return msgspec.convert(await self._tenant("GET", tenant_id, "/counters"), dict[str, int])
 
     async def clear_counters(self, tenant_id: str) -> None:
