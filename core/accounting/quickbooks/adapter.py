@@ -129,16 +129,16 @@ class QuickBooksAdapter:
         return found
 
     async def look_up_many(self, writes: Sequence[PreparedWrite]) -> Sequence[Posted | ProviderError | None]:
-        """Look several writes of one kind up: one question, and one more for those that it did not find."""
-        if len({write.kind for write in writes}) > 1:
-            raise StopError(Reason.OUR_FAULT, {"look_up": len(writes)})
-        if not writes or writes[0].kind not in MONEY_KINDS:
-            return [await self._named_or_refused(write) for write in writes]
-        rows = await lookup.find(self._client, writes)
-        return [self._found(row, write) for write, row in zip(writes, rows, strict=True)]
+        """Look several writes up: one question for each kind, and one more for those that it did not find."""
+        found: dict[int, Posted | ProviderError | None] = {}
+        for kind in dict.fromkeys(write.kind for write in writes):
+            places = [place for place, write in enumerate(writes) if write.kind is kind]
+            ends = await self._look_up_kind([writes[place] for place in places])
+            found.update(zip(places, ends, strict=True))
+        return [found[place] for place in range(len(writes))]
 
     async def read_back(self, kind: DocumentKind, external_ids: Sequence[str]) -> Mapping[str, Standing]:
-        """Read documents of ours again by their ids, 200 with one question."""
+        """Read documents of ours again by their ids, many with one question."""
         return await reading.read_back(self._client, kind, external_ids, self._company.home_currency)
 
     async def read_balance(self, account_id: str) -> int:
@@ -193,6 +193,12 @@ class QuickBooksAdapter:
         if page is None or not self._app_base or not is_object_id(external_id):
             return None
         return f"{self._app_base}/app/{page}?txnId={external_id}"
+
+    async def _look_up_kind(self, writes: Sequence[PreparedWrite]) -> list[Posted | ProviderError | None]:
+        if writes[0].kind not in MONEY_KINDS:
+            return [await self._named_or_refused(write) for write in writes]
+        rows = await lookup.find(self._client, writes)
+        return [self._found(row, write) for write, row in zip(writes, rows, strict=True)]
 
     async def _look_up_named(self, write: PreparedWrite) -> Posted | None:
         home = self._company.home_currency

@@ -26,6 +26,10 @@ MAX_PAGES = 20
 """The documents of a few days never reach this; a search that does is not answered with "not there"."""
 
 
+VALUES_AT_ONCE = 150
+"""Numbers or ids in one question: its address stays below 4000 characters."""
+
+
 async def find(client: QuickBooksClient, writes: Sequence[PreparedWrite]) -> list[Found]:
     """Return for each write, all of one kind that moves money, our document, why it is not ours any more, or None.
 
@@ -35,8 +39,7 @@ async def find(client: QuickBooksClient, writes: Sequence[PreparedWrite]) -> lis
     entity = entity_of(writes[0].kind)
     if entity.number is None:
         return [_unnumbered(write, rows) for write, rows in await _of_the_days(client, writes)]
-    references = [write.reference for write in writes]
-    rows = await transactions(client, entity.name, is_any(entity.number, references))
+    rows = await with_any(client, entity.name, entity.number, [write.reference for write in writes])
     numbered = {
         # QuickBooks compares without regard to case.
         write.reference: [row for row in rows if _number(row, entity.number).casefold() == write.reference.casefold()]
@@ -62,6 +65,16 @@ async def transactions(
         if len(rows) < PAGE:
             return list(found.values())
     raise ProviderUnavailableError("too many documents of those days to be sure")
+
+
+async def with_any(
+    client: QuickBooksClient, entity: str, field: str, values: Sequence[str]
+) -> list[answers.Transaction]:
+    """Read the transactions whose ``field`` has one of ``values``, so many at once that the address stays short."""
+    found: list[answers.Transaction] = []
+    for start in range(0, len(values), VALUES_AT_ONCE):
+        found += await transactions(client, entity, is_any(field, values[start : start + VALUES_AT_ONCE]))
+    return found
 
 
 def is_any(field: str, values: Sequence[str]) -> str:

@@ -7,15 +7,12 @@ from core.accounting.port import FoundSale, Standing
 from core.accounting.quickbooks import answers
 from core.accounting.quickbooks.client import QuickBooksClient, is_object_id
 from core.accounting.quickbooks.entities import MONEY_KINDS, entity_of
-from core.accounting.quickbooks.lookup import is_any, transactions
+from core.accounting.quickbooks.lookup import with_any
 from core.accounting.quickbooks.queries import ANY_STATE, PAGE, between, equals, select
 from core.books.documents import DocumentKind
 from core.errors import ProviderRejectedError, ProviderUnavailableError, StopError
 from core.money import MoneyError, from_decimal
 from core.reasons import Reason
-
-IDS_AT_ONCE = 200
-"""Ids in one question: its address stays below 4000 characters."""
 
 MAX_SALES_PAGES = 100
 """A hundred thousand sales between two days; a longer list must be asked for in parts."""
@@ -36,11 +33,8 @@ async def read_back(
         raise StopError(Reason.OUR_FAULT, {"read_back": kind.value})
     wanted = list(dict.fromkeys(external_ids))
     standing = {external_id: Standing(external_id, None, False, None, None, None) for external_id in wanted}
-    name = entity_of(kind).name
-    for start in range(0, len(wanted), IDS_AT_ONCE):
-        rows = await transactions(client, name, is_any("Id", wanted[start : start + IDS_AT_ONCE]))
-        standing |= {row.id: _standing(row, home_currency) for row in rows if row.id in standing}
-    return standing
+    rows = await with_any(client, entity_of(kind).name, "Id", wanted)
+    return standing | {row.id: _standing(row, home_currency) for row in rows if row.id in standing}
 
 
 async def read_balance(client: QuickBooksClient, account_id: str, home_currency: str) -> int:
