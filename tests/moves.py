@@ -34,7 +34,7 @@ async def add(wiring: Wiring, tenant_id: UUID, *rows: Base) -> None:
 
 
 async def make_movement(
-    wiring: Wiring, tenant_id: UUID, stripe_id: UUID, category: str = "charge", *, amount: int, fee: int = 0,
+    wiring: Wiring, tenant_id: UUID, connection_id: UUID, category: str = "charge", *, amount: int, fee: int = 0,
     at: datetime | None = None, **values: Any,
 ) -> BalanceTransaction:  # fmt: skip
     """Make a balance transaction; ``category`` is Stripe's reporting_category."""
@@ -42,7 +42,7 @@ async def make_movement(
     fields: dict[str, Any] = {
         "id": uuid4(),
         "tenant_id": tenant_id,
-        "connection_id": stripe_id,
+        "connection_id": connection_id,
         "stripe_id": f"txn_{next(_numbers):020d}",
         "type": category,
         "reporting_category": category,
@@ -65,12 +65,12 @@ async def make_movement(
 
 
 async def make_payout(
-    wiring: Wiring, tenant_id: UUID, stripe_id: UUID, *, amount: int, arrives: date, **values: Any
+    wiring: Wiring, tenant_id: UUID, connection_id: UUID, *, amount: int, arrives: date, **values: Any
 ) -> Payout:
     fields: dict[str, Any] = {
         "id": uuid4(),
         "tenant_id": tenant_id,
-        "connection_id": stripe_id,
+        "connection_id": connection_id,
         "stripe_id": f"po_{next(_numbers):020d}",
         "amount_minor": amount,
         "currency": "usd",
@@ -91,11 +91,11 @@ async def make_payout(
     return row
 
 
-async def make_refund(wiring: Wiring, tenant_id: UUID, stripe_id: UUID, **values: Any) -> Refund:
+async def make_refund(wiring: Wiring, tenant_id: UUID, connection_id: UUID, **values: Any) -> Refund:
     fields: dict[str, Any] = {
         "id": uuid4(),
         "tenant_id": tenant_id,
-        "connection_id": stripe_id,
+        "connection_id": connection_id,
         "stripe_id": f"re_{next(_numbers):020d}",
         "amount_minor": 1000,
         "currency": "usd",
@@ -109,11 +109,11 @@ async def make_refund(wiring: Wiring, tenant_id: UUID, stripe_id: UUID, **values
     return row
 
 
-async def make_dispute(wiring: Wiring, tenant_id: UUID, stripe_id: UUID, **values: Any) -> Dispute:
+async def make_dispute(wiring: Wiring, tenant_id: UUID, connection_id: UUID, **values: Any) -> Dispute:
     fields: dict[str, Any] = {
         "id": uuid4(),
         "tenant_id": tenant_id,
-        "connection_id": stripe_id,
+        "connection_id": connection_id,
         "stripe_id": f"dp_{next(_numbers):020d}",
         "amount_minor": 1000,
         "currency": "usd",
@@ -190,10 +190,12 @@ async def make_document(
     return row
 
 
-async def make_balance(wiring: Wiring, tenant_id: UUID, stripe_id: UUID, minor: int, **values: Any) -> BalanceReading:
+async def make_balance(
+    wiring: Wiring, tenant_id: UUID, connection_id: UUID, minor: int, **values: Any
+) -> BalanceReading:
     fields: dict[str, Any] = {
         "tenant_id": tenant_id,
-        "connection_id": stripe_id,
+        "connection_id": connection_id,
         "currency": "usd",
         "available_minor": minor,
         "pending_minor": 0,
@@ -221,11 +223,11 @@ async def make_reading(wiring: Wiring, tenant_id: UUID, books_id: UUID, minor: i
 
 
 async def make_opening(
-    wiring: Wiring, tenant_id: UUID, stripe_id: UUID, minor: int, *, starts_at: datetime, currency: str = "usd"
+    wiring: Wiring, tenant_id: UUID, connection_id: UUID, minor: int, *, starts_at: datetime, currency: str = "usd"
 ) -> OpeningBalance:
     row = OpeningBalance(
         tenant_id=tenant_id,
-        connection_id=stripe_id,
+        connection_id=connection_id,
         currency=currency,
         starts_at=starts_at,
         amount_minor=minor,

@@ -42,6 +42,9 @@ from core.reports.statements import Sold, read_sold
 MAX_LINES = 2000
 """Balance transactions on the page; the sums are those of all of them, and so is the file."""
 
+_ORDER = list(DocumentKind)
+"""Documents of one line are named in this order: the sale, its money, its fee."""
+
 
 @dataclass(frozen=True, slots=True)
 class Proven:
@@ -250,7 +253,9 @@ class _Documents:
             .where(ClearingLine.document_id == BooksDocument.id)
             .scalar_subquery()
         )
-        lines = select(func.count()).where(ClearingLine.document_id == BooksDocument.id).scalar_subquery()
+        lines = (
+            select(func.count(ClearingLine.id)).where(ClearingLine.document_id == BooksDocument.id).scalar_subquery()
+        )
         own = select(SyncItem.id).where(
             SyncItem.connection_id == books_id,
             SyncItem.kind == ItemKind.PAYOUT,
@@ -285,7 +290,7 @@ class _Documents:
         self._copies[item.id, document.step] += 1
 
     def documents_of(self, stripe_id: str) -> tuple[Proven, ...]:
-        """Return what stands in the books for one balance transaction, in the order in which it was posted."""
+        """Return what stands in the books for one balance transaction."""
         return tuple(self._proven(document_id) for document_id in self._ids_of(stripe_id))
 
     def _ids_of(self, stripe_id: str) -> list[UUID]:
@@ -294,11 +299,8 @@ class _Documents:
         for document_id, _ in self._lines.get(stripe_id, ()):
             _, item, _, _ = self._rows[document_id]
             whole = item.kind in (ItemKind.SALE, ItemKind.REFUND)
-            ids += self._halves(item.id) if whole else [document_id]
-        return list(dict.fromkeys(ids))
-
-    def _halves(self, item_id: UUID) -> list[UUID]:
-        return self._of_item[item_id]
+            ids += self._of_item[item.id] if whole else [document_id]
+        return sorted(dict.fromkeys(ids), key=lambda one: _ORDER.index(self._rows[one][0].kind))
 
     def deviation_of(self, stripe_id: str) -> int:
         """Return by how much the books differ in documents that book this balance transaction alone."""

@@ -167,7 +167,8 @@ async def read_touched(session: AsyncSession, payout_ids: Iterable[str]) -> list
     """Return which documents that are off belong to which of ``payout_ids`` (Stripe's)."""
     mate = aliased(BooksDocument)
     own = case((ClearingLine.document_id == BooksDocument.id, ClearingLine.amount_minor), else_=0)
-    lines = select(func.count()).where(ClearingLine.document_id == BooksDocument.id).scalar_subquery()
+    line = aliased(ClearingLine)
+    lines = select(func.count(line.id)).where(line.document_id == BooksDocument.id).scalar_subquery()
     statement = (
         select(BooksDocument.id, BalanceTransaction.stripe_payout_id, func.sum(own), lines)
         .join(mate, mate.item_id == BooksDocument.item_id)

@@ -16,6 +16,7 @@ from core.db.models import Connection, ConnectionStatus, Lane, Payment, PaymentS
 from core.errors import NotFoundError
 from core.mapping.rules import count_unmapped
 from core.reasons import WORDING, Action, Reason
+from core.reports.reconciliation_changes import untied_payouts
 
 BOOKS_UNKNOWN = "your books"
 
@@ -51,7 +52,8 @@ class Attention:
 class Standing:
     """What a page must know of the tenant before it reads anything else.
 
-    ``live_seq`` is read first, so whatever changes later than it is announced to the page.
+    ``live_seq`` is read first, so whatever changes later than it is announced to the page. ``untied``: how many payouts
+    do not tie.
     """
 
     tenant_id: UUID
@@ -60,6 +62,7 @@ class Standing:
     posting_starts_at: datetime | None
     attention: Attention
     unmapped: int
+    untied: int
     books: Books | None
     stripe: Connection | None
 
@@ -91,7 +94,7 @@ async def read_standing(session: AsyncSession, tenant_id: UUID, *, now: datetime
     rows = (await session.execute(_statement(), {"id_of_tenant": tenant_id})).all()
     if not rows:
         raise NotFoundError("no such workspace")
-    tenant, _, _, count, retryable, oldest, _ = rows[0]
+    tenant, _, _, count, retryable, oldest, _, untied = rows[0]
     connected = [(row[1], row[2], row[6]) for row in rows if row[1] is not None]
     books = next((found for found in reversed(connected) if found[0].kind != "stripe"), None)
     return Standing(
@@ -101,6 +104,7 @@ async def read_standing(session: AsyncSession, tenant_id: UUID, *, now: datetime
         posting_starts_at=tenant.posting_starts_at,
         attention=Attention(count, retryable, oldest),
         unmapped=books[2] if books else 0,
+        untied=untied,
         books=_books(books[0], books[1], now) if books else None,
         stripe=next((found for found, *_ in reversed(connected) if found.kind == "stripe"), None),
     )
@@ -120,6 +124,7 @@ def _statement() -> Select[Any]:
             stopped.where(Payment.reason.in_(RETRYABLE)).scalar_subquery(),
             select(func.min(Payment.paid_at)).where(Payment.state == PaymentState.NEEDS_ATTENTION).scalar_subquery(),
             count_unmapped(connection.id),
+            untied_payouts().scalar_subquery(),
         )
         .outerjoin(connection, and_(connection.tenant_id == Tenant.id, connection.status != ConnectionStatus.CLOSED))
         .outerjoin(lane, lane.connection_id == connection.id)
