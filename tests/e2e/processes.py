@@ -49,12 +49,12 @@ class Process:
             assert self._running is not None
             assert self._running.poll() is None, f"{self._arguments[0]} ended: {self.output}"
             try:
-                async with httpx.AsyncClient() as http:
-                    return (await http.get(url)).status_code == 200
+                return (await http.get(url)).status_code == 200
             except httpx.TransportError:
                 return False
 
-        await eventually(answers, within_s=within_s)
+        async with httpx.AsyncClient() as http:
+            await eventually(answers, within_s=within_s)
 
     async def wait(self, *, within_s: float = 40) -> int:
         """Wait for the end; return the exit code."""

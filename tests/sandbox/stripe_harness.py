@@ -16,6 +16,7 @@ import stripe as stripe_lib
 import uvicorn
 from jsonschema import Draft202012Validator
 
+from tests.loopback import real_line
 from web.sandbox.app import Sandbox, create_sandbox
 from web.sandbox.client import SandboxClient
 from web.sandbox.settings import SandboxSettings
@@ -127,7 +128,7 @@ async def serve(settings: SandboxSettings | None = None, *, own_sender: bool = F
     sandbox = create_sandbox(chosen, http=None if own_sender else sender)
     server = _Server(uvicorn.Config(sandbox.app, log_level="critical", timeout_graceful_shutdown=1))
     task = asyncio.create_task(server.serve(sockets=[listener]))
-    async with sender, httpx.AsyncClient(timeout=10) as http:
+    async with sender, httpx.AsyncClient(transport=real_line(), timeout=10) as http:
         try:
             await server.ready.wait()
             yield Running(sandbox, url, http, SandboxClient(url, http), intake)

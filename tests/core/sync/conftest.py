@@ -276,7 +276,7 @@ async def studio(
     settings = msgspec.structs.replace(settings, database_url=cluster.url(name))
     async with open_wiring(settings, runtime=runtime) as wiring:
         yield await _studio(wiring)
-    await cluster.drop_database(name)
+    await cluster.take_back(name)
 
 
 __all__ = ["PORTRAIT", "Service", "Studio", "SyncItem", "movement", "sale", "studio"]

@@ -82,7 +82,7 @@ async def test_fetching_waits_for_the_connection_before_it_holds_an_item(
         await fetching
         assert [payment.source_id for payment in await stage.rows(Payment)] == ["pi_one"]
         assert not [attempt.text for attempt in await stage.rows(Attempt) if "incident" in (attempt.text or "")]
-    await postgres.drop_database(name)
+    await postgres.take_back(name)
 
 
 async def somebody_waits(db: Database) -> None:
