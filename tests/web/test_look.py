@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe, AxeResults
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from tests.chromium import AXE_RULES, FLAGS, find_chromium
@@ -71,10 +71,18 @@ def show(page: Page, server: PreviewServer, name: str) -> None:
     page.goto(f"{server.address}/show/{name}")
 
 
+class Examiner(Axe):
+    """Axe that reads itself into a document once, however often it then looks at it."""
+
+    def run(self, page: Page, context: Any = None, options: Any = None) -> AxeResults:
+        page.evaluate(f"window.axe || (() => {{ {self.axe_script} }})()")
+        return AxeResults(page.evaluate(f"axe.run({self._format_script_args(context=context, options=options)})"))
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_page_is_accessible_and_fits_every_screen(page: Page, server: PreviewServer, name: str):
     show(page, server, name)
-    axe = Axe()
+    axe = Examiner()
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         for width in WIDTHS:
@@ -187,7 +195,7 @@ def test_disconnect_asks_first_and_can_be_left(page: Page, server: PreviewServer
     page.get_by_role("button", name="Disconnect QuickBooks").click()
     dialog = page.get_by_role("dialog", name="Disconnect QuickBooks?")
     expect(dialog).to_be_visible()
-    assert Axe().run(page, options=AXE_RULES).violations_count == 0
+    assert Examiner().run(page, options=AXE_RULES).violations_count == 0
     dialog.get_by_role("button", name="Keep it").click()
     expect(dialog).to_be_hidden()
 
@@ -196,12 +204,12 @@ def test_open_menus_and_disclosures_are_accessible(page: Page, server: PreviewSe
     show(page, server, "payments")
     page.get_by_role("button", name="November 1 – 22").click()
     expect(page.get_by_role("button", name="Show these dates")).to_be_visible()
-    assert Axe().run(page, options=AXE_RULES).violations_count == 0
+    assert Examiner().run(page, options=AXE_RULES).violations_count == 0
     show(page, server, "payment")
     page.get_by_text("Ignore this payment").click()
     page.get_by_text("What QuickBooks said").click()
     expect(page.get_by_label("Why")).to_be_visible()
-    assert Axe().run(page, options=AXE_RULES).violations_count == 0
+    assert Examiner().run(page, options=AXE_RULES).violations_count == 0
 
 
 def test_result_is_seen_by_a_person_who_wants_no_motion(page: Page, server: PreviewServer):
