@@ -15,8 +15,8 @@ help: ## list the targets
 demo: .venv/run.stamp ## start the app and its sandbox with a lively workspace, print address and sign-in
 	@PORT=$(PORT) $(RUN) web.cli demo
 
-test: .venv/dev.stamp services ## run every test (PostgreSQL and a browser included)
-	$(RUN) pytest
+test: .venv/dev.stamp services ## run every test, on every core (PostgreSQL and a browser included)
+	$(RUN) pytest -n auto --maxprocesses 6 --dist worksteal
 
 check: lint types imports test ## linters, types, import contracts, every test
 
