@@ -86,6 +86,10 @@ class Desk:
     def account_line(self, role: str, amount: int, known: str | None = None) -> AccountLine:
         return account_line(amount, account=self[role], description=self[role].name, balance_transaction_id=known)
 
+    def taxed_line(self, role: str, amount: int, tax: int, **code: Any) -> AccountLine:
+        """The same with tax in it that can be reclaimed."""
+        return account_line(amount, tax, account=self[role], description=self[role].name, **code)
+
     def header(self, name: str, day: date = DAY) -> dict[str, Any]:
         """What documents have in common; one name, one reference."""
         return {"reference": reference_for(WITHIN, name, "TT"), "currency": self.bench.currency, "date": day}
