@@ -44,7 +44,7 @@ RATES: dict[str, Mapping[str, int | None]] = {
 ROLES = {
     "clearing": ("Stripe clearing",),
     "income": ("Session Income",),
-    "tax": ("Sales Tax Payable", "VAT Control"),
+    "tax": ("Sales Tax Payable", "VAT Control", "GST Liabilities Payable"),
     "receivable": ("Accounts Receivable (A/R)",),
 }
 ENTITIES = (
@@ -107,7 +107,7 @@ class QuickBooksBench:
         self.income_account = next(a.external_id for a in accounts if a.name == ROLES["income"][0])
 
     def line_tax(self, *, taxed: bool) -> dict[str, Any]:
-        names = ("20.0% S", "Taxable") if taxed else ("0.0% Z", "Non-taxable")
+        names = ("20.0% S", "Taxable", "GST") if taxed else ("0.0% Z", "Non-taxable", "GST free")
         code = next(code for code in self._codes if code.name in names)
         return {
             "tax_code_id": code.external_id,
