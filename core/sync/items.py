@@ -185,26 +185,6 @@ async def fill_clearing_lines(session: AsyncSession, payment: Payment) -> None:
     )
 
 
-async def reopen_waiting(session: AsyncSession, payment_id: UUID, connection_id: UUID, *, now: datetime) -> None:
-    """Let refunds and disputes go on that waited until their payment's sale was frozen in these books."""
-    statement = (
-        select(SyncItem)
-        .where(
-            SyncItem.payment_id == payment_id,
-            SyncItem.connection_id == connection_id,
-            SyncItem.kind != ItemKind.SALE,
-            SyncItem.state == ItemState.BLOCKED,
-            SyncItem.reason == Reason.WAITS_FOR_PAYMENT,
-        )
-        .with_for_update()
-    )
-    items = (await session.execute(statement)).scalars().all()
-    for item in items:
-        reopen(item, now=now)
-    if items:
-        announce(session, WORK, str(connection_id))
-
-
 async def offer_sale(session: AsyncSession, payment: Payment, *, now: datetime, is_news: bool = False) -> None:
     """Give a payment its sale item if it can be posted now; otherwise say what it waits for.
 

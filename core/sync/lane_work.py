@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
@@ -15,13 +16,20 @@ from core.clock import Runtime
 from core.connections.access import access_token
 from core.connections.providers import open_books
 from core.connections.status import note_broken
-from core.db.models import Connection, ItemState, Lane, Payment, PaymentState, SyncItem
+from core.db.models import Connection, ItemKind, ItemState, Lane, Payment, PaymentState, SyncItem
 from core.db.session import Database
-from core.errors import AccessExpiredError, OutcomeUnknownError, ProviderError, ProviderUnavailableError
+from core.errors import (
+    AccessExpiredError,
+    OutcomeUnknownError,
+    ProviderError,
+    ProviderUnavailableError,
+    RateLimitedError,
+)
 from core.reasons import Reason
 from core.sync import ladder, lanes
+from core.sync.call_counts import Spent, count
 from core.sync.lanes import Claim
-from core.sync.operations import Report, Step, perform
+from core.sync.operations import Call, Report, Step, failed, perform_call
 from core.sync.plan import ConnectedBooks
 from core.wiring import Wiring
 
@@ -37,6 +45,7 @@ class LaneWork:
         self.connection = connection
         self.failures = failures
         self.paused = False
+        self.paused_until: datetime | None = None
         self.next_call_at = claim.next_call_at
         self.reconnect_reason = Reason.RECONNECT_STRIPE
 
@@ -50,13 +59,18 @@ class LaneWork:
         """Clock and dice."""
         return self.wiring.runtime
 
-    async def pace(self, calls_per_second: float) -> None:
-        """Wait until the connection's next call is allowed; the lease makes this one clock for all processes."""
+    async def pace(self, calls_per_second: float, *, burst: int = 1) -> None:
+        """Wait until the connection's next call is allowed; the lease makes this one clock for all processes.
+
+        ``next_call_at`` is when a call at the even pace would be due. ``burst`` calls may run ahead of it.
+        """
+        interval = timedelta(seconds=1 / calls_per_second)
         now = self.runtime.now()
-        if self.next_call_at is not None and self.next_call_at > now:
-            await self.runtime.sleep((self.next_call_at - now).total_seconds())
+        due = self.next_call_at or now
+        if due - interval * (burst - 1) > now:
+            await self.runtime.sleep((due - interval * (burst - 1) - now).total_seconds())
             now = self.runtime.now()
-        self.next_call_at = now + timedelta(seconds=1 / calls_per_second)
+        self.next_call_at = max(now, due) + interval
 
     async def record(self, work: Callable[[AsyncSession, datetime], Awaitable[T]]) -> T:
         """Run one unit of writing as the lane's owner, again where the database asks for it (F27).
@@ -83,7 +97,7 @@ class LaneWork:
     ) -> datetime:
         """Rest the whole connection; return until when."""
         self.paused = True
-        until = now + ladder.pause_for(self.runtime, retry_after_s, self.failures, floor_s=floor_s)
+        until = self.paused_until = now + ladder.pause_for(self.runtime, retry_after_s, self.failures, floor_s=floor_s)
         await lanes.hold(session, self.claim, until=until, reason=reason)
         return until
 
@@ -108,6 +122,7 @@ class LaneWork:
         await session.execute(blocked)
         theirs = select(SyncItem.payment_id).where(
             SyncItem.connection_id == self.claim.connection_id,
+            SyncItem.kind.in_((ItemKind.SALE, ItemKind.FETCH_PAYMENT)),
             SyncItem.state == ItemState.BLOCKED,
             SyncItem.reason == self.reconnect_reason,
         )
@@ -146,6 +161,9 @@ class BooksLane(LaneWork):
         self.profile = ConnectedBooks(connection, self.display_name)
         # Set after a restore from a backup: look up every reference before its first send (F31).
         self.adopting = connection.options.get("adopt") == "yes"
+        self.spent, self._counted = Spent(), Spent()
+        # Whether calls that carried several documents may have to be repeated, or were cut off.
+        self.has_open_batches = False
 
     @property
     def display_name(self) -> str:
@@ -165,25 +183,91 @@ class BooksLane(LaneWork):
         return self._books
 
     async def call(self, step: Step) -> Report:
-        """Make one call at the right pace with a valid token; a 401 refreshes once and repeats once (F13)."""
-        report = await self._call(step, refused=None)
-        if isinstance(report.error, AccessExpiredError) and self._token:
-            report = await self._call(step, refused=self._token)
+        """Make one call for one step; see :meth:`make`."""
+        [report] = await self.make(Call((step,)))
         return report
 
-    async def _call(self, step: Step, *, refused: str | None) -> Report:
-        if registry.get(self.connection.kind).uses_oauth:
-            try:
-                token = await self.token(refused)
-            except OutcomeUnknownError as exc:
-                # The doubt is about the refresh; the step itself was not called.
-                return Report(step, error=ProviderUnavailableError(exc.text, status=exc.status))
-            except ProviderError as exc:
-                return Report(step, error=exc)
-            if token != self._token:
-                self._token, self._books = token, open_books(self.wiring, self.connection, token)
-        await self.pace(self.limits.calls_per_second)
-        return await perform(self.books, step)
+    async def make(self, call: Call) -> list[Report]:
+        """Make one call at the right pace with a valid token; a 401 refreshes once and repeats once (F13)."""
+
+        async def asking(books: AccountingProvider) -> list[Report]:
+            return await perform_call(books, call)
+
+        reports = await self._make(call, asking, refused=None)
+        if self._token and isinstance(reports[0].error, AccessExpiredError):
+            reports = await self._make(call, asking, refused=self._token)
+        self.spent.slow_downs += any(isinstance(report.error, RateLimitedError) for report in reports)
+        return reports
+
+    async def _make(
+        self, call: Call, asking: Callable[[AccountingProvider], Awaitable[list[Report]]], *, refused: str | None
+    ) -> list[Report]:
+        try:
+            await self._open_with_token(refused)
+        except ProviderError as exc:
+            return failed(call, exc)
+        return await self._paced(asking, is_batch=call.batch_key is not None)
+
+    async def count(self, session: AsyncSession, posted: Spent, now: datetime) -> None:
+        """Write down what the calls so far have cost and brought, in the transaction that settles them."""
+        due = replace(self.spent, documents=posted.documents, payments=posted.payments)
+        await count(session, tenant_id=self.claim.tenant_id, connection_id=self.claim.connection_id, spent=due, now=now)
+        self._counted = due
+
+    async def record(self, work: Callable[[AsyncSession, datetime], Awaitable[T]]) -> T:
+        """Run one unit of writing as the lane's owner; what it counted is counted once it stands.
+
+        Raises:
+            LeaseLostError: the lane went to somebody else; nothing of it stands.
+        """
+        self._counted = Spent()
+        result = await super().record(work)
+        self.spent = replace(
+            self.spent,
+            calls=self.spent.calls - self._counted.calls,
+            slow_downs=self.spent.slow_downs - self._counted.slow_downs,
+        )
+        return result
+
+    async def ask(self, asking: Callable[[AccountingProvider], Awaitable[T]]) -> T:
+        """Read from the books at the right pace with a valid token; a 401 refreshes once and repeats once.
+
+        Raises:
+            ProviderError: as the adapter does; or no token can be had.
+        """
+        await self._open_with_token(None)
+        try:
+            return await self._paced(asking)
+        except AccessExpiredError:
+            if not self._token:
+                raise
+        await self._open_with_token(self._token)
+        return await self._paced(asking)
+
+    async def _open_with_token(self, refused: str | None) -> None:
+        if not registry.get(self.connection.kind).uses_oauth:
+            return
+        try:
+            token = await self.token(refused)
+        except OutcomeUnknownError as exc:
+            # The doubt is about the refresh; the call itself was not made.
+            raise ProviderUnavailableError(exc.text, status=exc.status) from exc
+        if token != self._token:
+            self._token, self._books = token, open_books(self.wiring, self.connection, token)
+
+    async def _paced(self, asking: Callable[[AccountingProvider], Awaitable[T]], *, is_batch: bool = False) -> T:
+        """Make what may be several requests in a row, and let the next call wait for all of them."""
+        limits = self.limits
+        pace = limits.batches_per_second if is_batch and limits.batches_per_second else limits.calls_per_second
+        await self.pace(pace, burst=limits.burst)
+        before = self.books.calls
+        try:
+            return await asking(self.books)
+        finally:
+            made = self.books.calls - before
+            self.spent.calls += made
+            if made > 1 and self.next_call_at is not None:
+                self.next_call_at += timedelta(seconds=(made - 1) / limits.calls_per_second)
 
 
 async def load_lane(session: AsyncSession, connection_id: UUID) -> tuple[Connection, int]:

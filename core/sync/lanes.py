@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy import CursorResult, exists, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, exists, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db.models import Lane, SyncItem
+from core.db.models import POSTED_KINDS, Lane, SyncItem
 from core.db.session import Database, announce
 from core.errors import LeaseLostError
 from core.logging import get_logger
@@ -71,7 +71,7 @@ async def free_lanes(db: Database) -> None:
 
 
 async def _claim(session: AsyncSession, now: datetime, limit: int) -> list[Claim]:
-    has_due = exists().where(SyncItem.connection_id == Lane.connection_id, SyncItem.due_at <= now)
+    has_due = exists().where(SyncItem.connection_id == Lane.connection_id, SyncItem.due_at <= now, may_run())
     free = (
         select(Lane.connection_id)
         .where(
@@ -94,6 +94,14 @@ async def _claim(session: AsyncSession, now: datetime, limit: int) -> list[Claim
         .execution_options(synchronize_session=False)
     )
     return [Claim(*row) for row in taken.all()]
+
+
+def may_run() -> ColumnElement[bool]:
+    """Say of an item beside its lane that a person has not stopped it: what posts nothing goes on all the same.
+
+    A connection that is not kept alive would be lost while posting is stopped.
+    """
+    return or_(Lane.stopped_at.is_(None), SyncItem.kind.not_in(POSTED_KINDS))
 
 
 async def guard(db: Database, session: AsyncSession, claim: Claim) -> None:
@@ -127,7 +135,10 @@ async def release(db: Database, claim: Claim, *, next_call_at: datetime | None) 
         )
         now = await db.now(session)
         still_due = await session.execute(
-            select(SyncItem.id).where(SyncItem.connection_id == claim.connection_id, SyncItem.due_at <= now).limit(1)
+            select(SyncItem.id)
+            .join(Lane, Lane.connection_id == SyncItem.connection_id)
+            .where(SyncItem.connection_id == claim.connection_id, SyncItem.due_at <= now, may_run())
+            .limit(1)
         )
         if still_due.first() is not None:
             announce(session, WORK, str(claim.connection_id))

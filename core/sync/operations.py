@@ -8,7 +8,7 @@ The life of a write:
    under the same key once more, within two minutes. Otherwise look it up by its reference: found and equal, adopt it;
    found and different, a person decides; not found and the last send is older than the settling time, send again.
 
-Never is anything sent again blind.
+Never is anything sent again blind. Several writes may travel in one call; each keeps its own row and its own outcome.
 """
 
 from dataclasses import dataclass
@@ -44,23 +44,48 @@ class Move(Enum):
 class Step:
     """One call to make. Its intent is committed. ``send`` as in :meth:`AccountingProvider.execute`.
 
-    ``repeats``: the same bytes once more after silence; such a call travels as it did before.
+    ``is_alone``: it must not travel with others: the same bytes once more after silence go as they went before, and
+    what has broken a call of ours breaks its own only.
     """
 
     operation_key: str
     move: Move
     write: PreparedWrite
     send: int = 1
-    repeats: bool = False
+    is_alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: a step alone, or several of one kind and move together. ``batch_key``: of a committed batch."""
+
+    steps: tuple[Step, ...]
+    batch_key: str | None = None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it is one step that travels as itself."""
+        return self.batch_key is None and len(self.steps) == 1
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How one call ended: the operation, what was tried, what stands in the books, or the error."""
+    """How one call ended: the operation, what was tried, what stands in the books, or the error.
+
+    ``is_first``: of all that one failed call was for, the one that counts as the failure. ``was_made`` False: the call
+    was held back, nothing left.
+    """
 
     step: Step
     posted: Posted | None = None
     error: ProviderError | None = None
+    is_first: bool = True
+    was_made: bool = True
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether it says that other calls might end badly too."""
+        return self.error is not None and not isinstance(self.error, ProviderRejectedError)
 
     @property
     def outcome(self) -> AttemptOutcome:
@@ -109,6 +134,9 @@ def next_move(operation: Operation, *, now: datetime, limits: Limits | None = No
         found_first = FOUND_FIRST | limits.found_first if limits is not None else FOUND_FIRST
         look_first = operation.sends == 0 and (adopting or operation.kind in found_first)
         return Move.LOOK_UP if look_first else Move.SEND
+    if operation.batch_id is not None:
+        # Alone it has another key than it had among others: only the whole batch can be repeated (core.sync.batch).
+        return Move.LOOK_UP
     in_time = operation.first_sent_at is not None and now - operation.first_sent_at <= BLIND_REPEAT_WINDOW
     if operation.sends == 1 and not operation.was_answered and in_time:
         return Move.SEND
@@ -151,8 +179,37 @@ def differences(operation: Operation, posted: Posted) -> dict[str, object]:
     return found
 
 
+async def perform_call(provider: AccountingProvider, call: Call) -> list[Report]:
+    """Make one request and say for each of its steps how it ended; only provider errors are caught."""
+    if call.is_alone:
+        return [await perform(provider, call.steps[0])]
+    writes = [step.write for step in call.steps]
+    ends: list[Posted | ProviderError | None]
+    try:
+        if call.batch_key is not None:
+            ends = list(await provider.execute_many(writes, key=call.batch_key))
+        else:
+            ends = list(await provider.look_up_many(writes))
+    except ProviderError as exc:
+        return failed(call, exc)
+    told: list[ProviderError] = []
+    reports = []
+    for step, end in zip(call.steps, ends, strict=True):
+        if isinstance(end, ProviderError):
+            reports.append(Report(step, error=end, is_first=not any(end is other for other in told)))
+            told.append(end)
+        else:
+            reports.append(Report(step, posted=end))
+    return reports
+
+
+def failed(call: Call, error: ProviderError) -> list[Report]:
+    """Return what a call that failed as a whole means for each of its steps: the same, counted once."""
+    return [Report(step, error=error, is_first=number == 0) for number, step in enumerate(call.steps)]
+
+
 async def perform(provider: AccountingProvider, step: Step) -> Report:
-    """Make one call and say how it ended; only provider errors are caught."""
+    """Make one call for one step and say how it ended; only provider errors are caught."""
     try:
         if step.move is Move.SEND:
             return Report(step, posted=await provider.execute(step.write, send=step.send))

@@ -5,6 +5,7 @@ decision about the one after. Between two commits there is at most one call, and
 Which documents an item means is decided by :mod:`core.sync.planners`; here every kind of item is alike.
 """
 
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
@@ -24,13 +25,14 @@ from core.errors import (
     StopError,
 )
 from core.live import touch
-from core.sync import lanes
 from core.sync.lane_work import BooksLane
 from core.sync.operations import (
     Report,
     Step,
 )
 from core.sync.posting_settling import PauseError, PostingSettling
+from core.sync.posting_state import Pass
+from core.sync.posting_steps import NextRoundError
 
 
 async def bring_up_to_date(lane: BooksLane, item_id: UUID) -> bool:
@@ -48,16 +50,15 @@ async def bring_up_to_date(lane: BooksLane, item_id: UUID) -> bool:
 async def advance(lane: BooksLane, item_id: UUID, report: Report | None) -> Step | None:
     """Settle the last call, if any, and commit the intent of the next; None when there is nothing to call now."""
 
-    async def work() -> Step | None:
-        async with lane.db.tenant(lane.claim.tenant_id, write=True) as session:
-            await lanes.guard(lane.db, session, lane.claim)
-            now = await lane.db.now(session)
-            payment, item = await _locked(session, item_id)
-            step = await Posting(lane, session, item, payment, now).advance(report)
-            await touch(session, lane.claim.tenant_id)
-            return step
+    async def work(session: AsyncSession, now: datetime) -> Step | None:
+        payment, item = await _locked(session, item_id)
+        pass_ = Pass()
+        step = await Posting(lane, session, item, payment, now, pass_).advance(report)
+        await lane.count(session, pass_.posted, now)
+        await touch(session, lane.claim.tenant_id)
+        return step
 
-    return await lane.db.unit(work)
+    return await lane.record(work)
 
 
 async def _locked(session: AsyncSession, item_id: UUID) -> tuple[Payment | None, SyncItem]:
@@ -75,7 +76,12 @@ async def _locked(session: AsyncSession, item_id: UUID) -> tuple[Payment | None,
 
 
 class Posting(PostingSettling):
-    """One pass over one item: settle, then go on."""
+    """One pass over one item: settle, then go on.
+
+    ``waits_for_round``: it goes on as soon as a call has been made that another item of this transaction asked for.
+    """
+
+    waits_for_round = False
 
     async def advance(self, report: Report | None) -> Step | None:
         """Settle ``report`` and return the next call, or None when the item rests."""
@@ -83,6 +89,7 @@ class Posting(PostingSettling):
             if report is not None:
                 await self._note_late(report)
             return None
+        self.is_suspect = await self._has_broken_before()
         try:
             if report is None:
                 await self._drop_outdated()
@@ -99,4 +106,6 @@ class Posting(PostingSettling):
             self._stop(StopError(refused.reason, refused.detail), refused)
         except PauseError:
             self._mirror(PaymentState.WAITING)
+        except NextRoundError:
+            self.waits_for_round = True
         return None

@@ -21,8 +21,9 @@ from core.db.models import (
 from core.errors import StopError
 from core.reasons import Reason
 from core.sync.documents import freeze, thaw
-from core.sync.items import difference, fill_clearing_lines, is_begun, reopen_waiting
+from core.sync.items import difference, fill_clearing_lines, is_begun
 from core.sync.planners import after_freeze, plan
+from core.sync.planners.offers import wake_dependents
 from core.sync.posting_state import PostingState
 
 _GROWING = frozenset({ItemKind.REFUND, ItemKind.DISPUTE, ItemKind.PAYOUT})
@@ -156,11 +157,12 @@ class PostingPlan(PostingState):
     async def _tell_waiting(self) -> None:
         """Let refunds and disputes go on that waited for this sale."""
         if self.payment is not None:
-            await reopen_waiting(self.session, self.payment.id, self.connection_id, now=self.now)
+            await wake_dependents(self.session, self.payment, now=self.now)
 
     async def _settled_in_books(self) -> None:
         """Everything that should stand stands."""
         if self.payment is not None:
             await fill_clearing_lines(self.session, self.payment)
+            self.pass_.posted.payments += self.item.done == 0
         self._finish()
         await self._tell_waiting()

@@ -1,6 +1,6 @@
 """How a call ended and what follows from it, by the rule of :mod:`core.sync.operations`."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
@@ -9,6 +9,7 @@ from core.db.models import (
     BooksDocument,
     BooksLink,
     DocumentState,
+    ItemState,
     Operation,
     OperationState,
 )
@@ -54,6 +55,9 @@ class PostingSettling(PostingSteps):
         operation = await self._operation(report)
         if operation.state in (OperationState.CONFIRMED, OperationState.REJECTED):
             return None
+        if not report.was_made:
+            self._hold_back(operation, report)
+            raise PauseError
         self._note(report.outcome, operation=operation, error=report.error, external_id=_id(report))
         if report.error is not None:
             return await self._settle_error(operation, report, report.error)
@@ -72,6 +76,12 @@ class PostingSettling(PostingSteps):
         self.item.tries = 0
         await self._keep_result(operation, report)
         return None
+
+    def _hold_back(self, operation: Operation, report: Report) -> None:
+        """The call was not made after all: the item is due as it was."""
+        if report.step.move is Move.SEND:
+            _take_back(operation)
+        self.item.state, self.item.changed_at = ItemState.PENDING, self.now
 
     async def _settle_not_found(self, operation: Operation) -> Step | None:
         if operation.state is OperationState.PLANNED:
@@ -110,7 +120,10 @@ class PostingSettling(PostingSteps):
         if operation.state in (OperationState.CONFIRMED, OperationState.REJECTED):
             return
         error, posted = report.error, report.posted
-        self._note(report.outcome, operation=operation, error=error, external_id=_id(report))
+        if report.was_made:
+            self._note(report.outcome, operation=operation, error=error, external_id=_id(report))
+        elif report.step.move is Move.SEND:
+            _take_back(operation)
         if posted is not None:
             is_ours = not differences(operation, posted)
             operation.state = OperationState.CONFIRMED if is_ours else OperationState.UNCERTAIN
@@ -168,6 +181,7 @@ class PostingSettling(PostingSteps):
             row.external_number = posted.number
             row.external_version = posted.version
             row.posted_at = self.now
+            self.pass_.posted.documents += 1
         await self.session.flush()
 
     async def _settle_error(self, operation: Operation, report: Report, error: ProviderError) -> Step | None:
@@ -177,18 +191,19 @@ class PostingSettling(PostingSteps):
             return await self._settle_refusal(operation, error, sending=sending)
         if isinstance(error, OutcomeUnknownError) and sending:
             operation.state, operation.was_answered = OperationState.UNCERTAIN, error.answered
-            await self._call_failed(error, Reason.OUTCOME_UNKNOWN, first_delay=_UNDECIDED)
+            await self._call_failed(error, Reason.OUTCOME_UNKNOWN, report, first_delay=_UNDECIDED)
         if sending:
             _take_back(operation)
         if isinstance(error, ReconnectRequiredError | AccessExpiredError):
-            await self.lane.block_connection(self.session, self.now)
+            if report.is_first:
+                await self.lane.block_connection(self.session, self.now)
             self._block(Reason.RECONNECT_BOOKS, error)
             raise PauseError
         if isinstance(error, RateLimitedError):
-            until = await self.lane.pause(self.session, error.retry_after_s, Reason.RATE_LIMITED, self.now)
+            until = await self._paused(error.retry_after_s, Reason.RATE_LIMITED, report)
             self._wait(Reason.RATE_LIMITED, until, error)
             raise PauseError
-        await self._call_failed(error, Reason.PROVIDER_DOWN)
+        await self._call_failed(error, Reason.PROVIDER_DOWN, report)
         raise AssertionError("unreachable")
 
     async def _settle_refusal(
@@ -227,13 +242,22 @@ class PostingSettling(PostingSteps):
             self.lane.failures = 0
             await lanes.note_failures(self.session, self.lane.claim, 0)
 
-    async def _call_failed(self, error: ProviderError, reason: Reason, *, first_delay: timedelta | None = None) -> None:
+    async def _paused(self, retry_after_s: float | None, reason: Reason, report: Report) -> datetime:
+        """Rest the whole connection, once for all that one call carried; return until when."""
+        if not report.is_first and self.lane.paused_until is not None:
+            return self.lane.paused_until
+        return await self.lane.pause(self.session, retry_after_s, reason, self.now)
+
+    async def _call_failed(
+        self, error: ProviderError, reason: Reason, report: Report, *, first_delay: timedelta | None = None
+    ) -> None:
         """Plan the next try; after five failures in a row the whole connection rests and is probed once a minute."""
-        self.lane.failures += 1
-        await lanes.note_failures(self.session, self.lane.claim, self.lane.failures)
+        if report.is_first:
+            self.lane.failures += 1
+            await lanes.note_failures(self.session, self.lane.claim, self.lane.failures)
         stated = getattr(error, "retry_after_s", None)
         if self.lane.failures >= ladder.BREAKER_AFTER or stated:
-            until = await self.lane.pause(self.session, stated, Reason.PROVIDER_DOWN, self.now)
+            until = await self._paused(stated, Reason.PROVIDER_DOWN, report)
         elif self.item.tries >= ladder.GIVE_UP_AFTER:
             # A week of tries, while other calls went through: it is about this entry, and a person has to look (N8).
             incident = self.lane.runtime.token_bytes(4).hex()
@@ -251,6 +275,7 @@ def _take_back(operation: Operation) -> None:
     """The provider surely did not execute this send; an earlier one of the same bytes may stay in doubt."""
     if operation.sends <= 1:
         operation.state, operation.sends = OperationState.PLANNED, 0
+        operation.batch_id = operation.batch_position = None
         operation.first_sent_at = operation.last_sent_at = None
     else:
         operation.state, operation.was_answered = OperationState.UNCERTAIN, True

@@ -1,7 +1,9 @@
 """How one item stands: the words that it and its payment show, and the history of what happened."""
 
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db.models import (
@@ -18,25 +20,54 @@ from core.errors import (
     StopError,
 )
 from core.reasons import Reason
+from core.sync.call_counts import Spent
 from core.sync.items import WAITS, mirror
 from core.sync.lane_work import BooksLane
+
+
+@dataclass(slots=True)
+class Pass:
+    """What the items of one transaction share: the calls that are spoken for, and what was posted."""
+
+    taken: set[str] = field(default_factory=set)
+    posted: Spent = field(default_factory=Spent)
 
 
 class PostingState:
     """One transaction's view of one item, and every way in which it may stand at the end.
 
     ``payment`` is the payment of a sale, which shows how its sale stands; None for every other kind of item.
+    ``pass_`` is what this transaction shares with the other items that it carries.
     """
 
     def __init__(
-        self, lane: BooksLane, session: AsyncSession, item: SyncItem, payment: Payment | None, now: datetime
+        self,
+        lane: BooksLane,
+        session: AsyncSession,
+        item: SyncItem,
+        payment: Payment | None,
+        now: datetime,
+        pass_: "Pass | None" = None,
     ) -> None:
         self.lane = lane
+        self.pass_ = pass_ or Pass()
         self.session = session
         self.item = item
         self.payment = payment
         self.now = now
         self.connection_id = item.connection_id
+        self.is_suspect = False
+
+    async def _has_broken_before(self) -> bool:
+        """Whether a fault of ours has stopped this item since its last success: then it travels alone."""
+        if self.item.tries == 0:
+            return False
+        incident = select(Attempt.id).where(
+            Attempt.item_id == self.item.id,
+            Attempt.outcome == AttemptOutcome.STOPPED,
+            Attempt.text.startswith("incident "),
+        )
+        return (await self.session.execute(incident.limit(1))).first() is not None
 
     def _mirror(self, state: PaymentState) -> None:
         if self.payment is not None:

@@ -28,6 +28,10 @@ from core.sync.planners import customer_for
 from core.sync.posting_plan import PostingPlan
 
 
+class NextRoundError(Exception):
+    """What this item needs is on its way already, for another item of the same transaction."""
+
+
 class PostingSteps(PostingPlan):
     """Finds the next call of an item: what its first document that does not stand yet still lacks."""
 
@@ -134,6 +138,8 @@ class PostingSteps(PostingPlan):
         return operation
 
     def _step(self, operation: Operation) -> Step:
+        if operation.key in self.pass_.taken:
+            raise NextRoundError
         move = next_move(operation, now=self.now, limits=self.lane.limits, adopting=self.lane.adopting)
         return self._go(operation, move, repeats=operation.state is not OperationState.PLANNED)
 
@@ -142,11 +148,13 @@ class PostingSteps(PostingPlan):
         send = 1
         if move is Move.SEND:
             send = mark_sent(operation, now=self.now, fence=self.lane.claim.fence, repeats=repeats)
+            operation.batch_id = operation.batch_position = None
+        self.pass_.taken.add(operation.key)
         self.item.state = ItemState.WORKING
         self.item.reason, self.item.reason_detail = None, {}
         self.item.changed_at = self.now
         self._mirror(PaymentState.SYNCING)
-        return Step(operation.key, move, write_of(operation), send, repeats=repeats)
+        return Step(operation.key, move, write_of(operation), send, is_alone=repeats or self.is_suspect)
 
     async def _link(self, step: str) -> BooksLink | None:
         statement = select(BooksLink).where(BooksLink.connection_id == self.connection_id, BooksLink.step == step)

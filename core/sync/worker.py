@@ -1,11 +1,13 @@
 """The worker: route events, claim lanes, serve their items, sleep until a hint or the sweep."""
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeGuard
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db.models import (
@@ -15,6 +17,7 @@ from core.db.models import (
     ConnectionStatus,
     ItemKind,
     ItemState,
+    Lane,
     Payment,
     PaymentState,
     SyncItem,
@@ -25,7 +28,7 @@ from core.live import touch
 from core.logging import get_logger
 from core.reasons import Reason
 from core.signals import WORK
-from core.sync import fetch, ladder, lanes, posting
+from core.sync import batch, fetch, ladder, lanes, posting, posting_rounds
 from core.sync.inbox import BATCH, route_events
 from core.sync.items import mirror
 from core.sync.keep_alive import keep_books_alive
@@ -142,12 +145,15 @@ class Worker:
         lane = await self._open(claim)
         try:
             async with lanes.heartbeat(self._db, claim):
-                while served < ITEMS_PER_LEASE and not self._stopping:
-                    item = await self._next_item(claim)
-                    if item is None:
+                await self._repeat_batches(lane)
+                while served < ITEMS_PER_LEASE and not self._stopping and not lane.paused:
+                    items = await self._next_items(claim, _most(lane))
+                    if not items:
                         break
-                    served += 1
-                    if not await self._do(lane, item):
+                    count = await self._do_some(lane, items)
+                    served += count
+                    if not count:
+                        served += 1
                         break
         except LeaseLostError:
             log.warning("lease_lost", connection_id=str(claim.connection_id))
@@ -158,19 +164,46 @@ class Worker:
     async def _open(self, claim: Claim) -> LaneWork:
         async with self._db.tenant(claim.tenant_id) as session:
             connection, failures = await load_lane(session, claim.connection_id)
-        shape = fetch.StripeLane if connection.kind == "stripe" else BooksLane
-        return shape(self._wiring, claim, connection, failures)
+            has_open_batches = await batch.any_open(session, claim.connection_id)
+        if connection.kind == "stripe":
+            return fetch.StripeLane(self._wiring, claim, connection, failures)
+        lane = BooksLane(self._wiring, claim, connection, failures)
+        lane.has_open_batches = has_open_batches
+        return lane
 
-    async def _next_item(self, claim: Claim) -> SyncItem | None:
+    async def _next_items(self, claim: Claim, limit: int) -> list[SyncItem]:
         async with self._db.tenant(claim.tenant_id) as session:
             now = await self._db.now(session)
             statement = (
                 select(SyncItem)
-                .where(SyncItem.connection_id == claim.connection_id, SyncItem.due_at <= now)
+                .join(Lane, Lane.connection_id == SyncItem.connection_id)
+                .where(SyncItem.connection_id == claim.connection_id, SyncItem.due_at <= now, lanes.may_run())
                 .order_by(SyncItem.due_at, SyncItem.created_at, SyncItem.id)
-                .limit(1)
+                .limit(limit)
             )
-            return (await session.execute(statement)).scalar_one_or_none()
+            return list((await session.execute(statement)).scalars())
+
+    async def _do_some(self, lane: LaneWork, items: list[SyncItem]) -> int:
+        """Serve the first item, and others beside it where enough wait to travel together; 0: the lane must rest."""
+        posted = [item.id for item in items if item.kind in POSTED_KINDS]
+        if not _travels(lane) or items[0].kind not in POSTED_KINDS or len(posted) < max(lane.limits.together_from, 2):
+            return int(await self._do(lane, items[0]))
+        try:
+            await self._settle_broken(lane, posting_rounds.serve(lane, posted, is_stopping=lambda: self._stopping))
+        except (LeaseLostError, SQLAlchemyError):
+            raise
+        except Exception as exc:  # a fault of ours in going together must not stop those that could go alone (F33)
+            log.error("round_failed", connection_id=str(lane.claim.connection_id), exc_info=exc)
+            return int(await self._do(lane, items[0]))
+        return len(posted)
+
+    async def _repeat_batches(self, lane: LaneWork) -> None:
+        if _travels(lane) and lane.has_open_batches:
+            await self._settle_broken(lane, posting_rounds.repeat_batches(lane, is_stopping=lambda: self._stopping))
+
+    async def _settle_broken(self, lane: LaneWork, work: Awaitable[posting_rounds.Broken]) -> None:
+        for item_id, exc in (await work).items():
+            await self._poisoned(lane, item_id, exc)
 
     async def _do(self, lane: LaneWork, item: SyncItem) -> bool:
         """Serve one item; a fault of ours stops that item alone (F33)."""
@@ -231,3 +264,13 @@ class Worker:
             await touch(session, lane.claim.tenant_id)
 
         await lane.record(work)
+
+
+def _travels(lane: LaneWork) -> TypeGuard[BooksLane]:
+    """Whether documents of this lane may travel together now."""
+    is_active = lane.connection.status is ConnectionStatus.ACTIVE
+    return isinstance(lane, BooksLane) and is_active and bool(lane.limits.together)
+
+
+def _most(lane: LaneWork) -> int:
+    return max(lane.limits.together.values()) if _travels(lane) else 1

@@ -1,0 +1,157 @@
+"""Posting many items side by side, in rounds, so that their documents travel together.
+
+A round is one transaction and the calls after it: settle what the last calls brought, decide each item's next step,
+write down who travels with whom, commit, call. Each item has its own savepoint: what breaks one leaves the others be.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.db.models import ItemKind, Payment, SyncItem
+from core.errors import LeaseLostError
+from core.live import touch
+from core.sync import batch
+from core.sync.lane_work import BooksLane
+from core.sync.operations import Call, Report, Step
+from core.sync.posting import Posting
+from core.sync.posting_state import Pass
+
+Broken = dict[UUID, Exception]
+
+
+@dataclass(slots=True)
+class _Made:
+    """Calls of a round with how they ended, and the items that each was made for."""
+
+    calls: list[tuple[Call, list[Report]]] = field(default_factory=list)
+    reports: dict[UUID, Report] = field(default_factory=dict)
+    broken: Broken = field(default_factory=dict)
+
+    @property
+    def is_trouble(self) -> bool:
+        return bool(self.broken) or any(report.is_trouble for report in self.reports.values())
+
+
+@dataclass(slots=True)
+class _Planned:
+    """What a round's transaction decided."""
+
+    calls: list[Call] = field(default_factory=list)
+    whose: dict[str, UUID] = field(default_factory=dict)
+    waiting: list[UUID] = field(default_factory=list)
+    broken: Broken = field(default_factory=dict)
+
+
+async def serve(lane: BooksLane, item_ids: Sequence[UUID], *, is_stopping: Callable[[], bool]) -> Broken:
+    """Carry several items as far as they go now; return those that a fault of ours has stopped.
+
+    Raises:
+        LeaseLostError: another worker took the lane.
+    """
+    broken: Broken = {}
+    made, ids = _Made(), list(item_ids)
+    while ids or made.calls:
+        # After trouble, and before a stop, what was called is settled and nothing else begins.
+        ends = made.is_trouble or lane.paused or is_stopping()
+        planned = await _plan_round(lane, ids, made, ends=ends)
+        broken |= planned.broken
+        if not planned.calls:
+            break
+        made = await _make(lane, planned)
+        broken |= made.broken
+        ids = [*made.reports, *(() if made.is_trouble else planned.waiting)]
+    return broken
+
+
+async def repeat_batches(lane: BooksLane, *, is_stopping: Callable[[], bool]) -> Broken:
+    """Send once more, exactly as it was, a batch of this connection that got no answer; then carry its items on."""
+    broken: Broken = {}
+    while not lane.paused and not is_stopping():
+        repeat = await lane.record(lambda session, now: batch.repeat_one(session, lane, now))
+        if repeat is None:
+            break
+        whose = {step.operation_key: item_id for step, item_id in zip(repeat.call.steps, repeat.item_ids, strict=True)}
+        made = await _make(lane, _Planned([repeat.call], whose))
+        broken |= made.broken
+        planned = await _plan_round(lane, list(made.reports), made, ends=True)
+        broken |= planned.broken
+    return broken
+
+
+async def _plan_round(lane: BooksLane, item_ids: Sequence[UUID], made: _Made, *, ends: bool) -> _Planned:
+    async def work(session: AsyncSession, now: datetime) -> _Planned:
+        pass_, planned, steps = Pass(), _Planned(), []
+        for call, reports in made.calls:
+            await batch.settle(session, lane, call, reports, now)
+        items = await _locked(session, item_ids)
+        for item_id in item_ids:
+            payment, item = items[item_id]
+            try:
+                async with session.begin_nested():
+                    posting = Posting(lane, session, item, payment, now, pass_)
+                    step = await _advance(posting, made.reports.get(item_id), ends=ends)
+            except LeaseLostError:
+                raise
+            except DBAPIError as exc:
+                if isinstance(exc, OperationalError) or exc.connection_invalidated:
+                    raise
+                planned.broken[item_id] = exc
+            except Exception as exc:  # noqa: BLE001 - the fault of one item must not spoil the others (F33)
+                planned.broken[item_id] = exc
+            else:
+                if step is not None:
+                    steps.append(step)
+                    planned.whose[step.operation_key] = item_id
+                elif posting.waits_for_round:
+                    planned.waiting.append(item_id)
+        planned.calls = await batch.compose(session, lane, steps, now)
+        await lane.count(session, pass_.posted, now)
+        await touch(session, lane.claim.tenant_id)
+        return planned
+
+    return await lane.record(work)
+
+
+async def _advance(posting: Posting, report: Report | None, *, ends: bool) -> Step | None:
+    """Settle and go on; at the end of the rounds the next call is decided and left for later."""
+    step = await posting.advance(report)
+    if step is None or not ends:
+        return step
+    return await posting.advance(Report(step, was_made=False))
+
+
+async def _locked(session: AsyncSession, ids: Sequence[UUID]) -> Mapping[UUID, tuple[Payment | None, SyncItem]]:
+    """Read items with the payments of the sales among them: all payments first, each kind in the order of its ids."""
+    whose = select(SyncItem.payment_id).where(SyncItem.id.in_(ids), SyncItem.payment_id.is_not(None))
+    payments = select(Payment).where(Payment.id.in_(whose)).order_by(Payment.id).with_for_update(key_share=True)
+    by_id = {payment.id: payment for payment in (await session.execute(payments)).scalars()}
+    items = select(SyncItem).where(SyncItem.id.in_(ids)).order_by(SyncItem.id).with_for_update()
+    return {
+        item.id: (by_id[item.payment_id] if item.kind is ItemKind.SALE and item.payment_id else None, item)
+        for item in (await session.execute(items)).scalars()
+    }
+
+
+async def _make(lane: BooksLane, planned: _Planned) -> _Made:
+    """Make the calls of a round, one after the other; once one is in trouble the rest is held back."""
+    made = _Made()
+    for call in planned.calls:
+        whose = [planned.whose[step.operation_key] for step in call.steps]
+        if made.is_trouble:
+            reports = [Report(step, was_made=False) for step in call.steps]
+        else:
+            try:
+                reports = await lane.make(call)
+            except Exception as exc:  # noqa: BLE001 - a fault of ours over these bytes: their items stop, others go on
+                made.broken |= dict.fromkeys(whose, exc)
+                made.calls.append((call, []))
+                continue
+        made.calls.append((call, reports))
+        made.reports |= dict(zip(whose, reports, strict=True))
+    return made
