@@ -135,18 +135,18 @@ async def write_csv(
         chunk: rows read at a time.
     """
     sums = Sums()
-    yield (BOM + _lines([COLUMNS])).encode()
+    yield (BOM + lines([COLUMNS])).encode()
     where = [*conditions(query, standing.zone), Payment.state.in_(export.states)]
     after: tuple[datetime, UUID] | None = None
     while True:
         found, sold, invoices = await _read(db, standing.tenant_id, where, after, chunk)
         if found:
             records = [record for paid in found for record in _records(paid, standing, sold, invoices, sums)]
-            yield _lines(records).encode()
+            yield lines(records).encode()
             after = (found[-1].paid_at, found[-1].id)
         if len(found) < chunk:
             break
-    yield _lines(_total_records(sums, standing.main_currency)).encode()
+    yield lines(_total_records(sums, standing.main_currency)).encode()
 
 
 async def _read(
@@ -297,7 +297,8 @@ def plain(minor: int, currency: str) -> str:
     return f"{'-' if minor < 0 else ''}{whole}.{rest:0{digits}d}"
 
 
-def _lines(records: Sequence[Sequence[str]]) -> str:
+def lines(records: Sequence[Sequence[str]]) -> str:
+    """Return records as lines of a file: every field quoted, each line ended as spreadsheets expect."""
     buffer = io.StringIO()
     csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows(records)
     return buffer.getvalue()

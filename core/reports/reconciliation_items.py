@@ -6,13 +6,15 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import and_, func, select, tuple_
+from sqlalchemy import and_, case, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from core.db.models import (
     POSTED_KINDS,
+    BalanceTransaction,
     BooksDocument,
+    ClearingLine,
     Customer,
     Dispute,
     ItemKind,
@@ -28,6 +30,7 @@ from core.reports.payments import client_name
 from core.reports.query import OPEN_STATES
 from core.reports.reconciliation_amounts import Amount, read_amounts
 from core.reports.reconciliation_changes import Changed, changed_of, changed_statement
+from core.reports.reconciliation_kinds import IS_PAYOUT_ITSELF
 from core.reports.standing import Standing
 from core.reports.statements import NOTHING_SOLD, Sold, read_sold
 
@@ -330,7 +333,7 @@ async def read_open_changes(
         statement = statement.where(tuple_(BooksDocument.read_at, BooksDocument.id) < tuple_(*before))
     rows = (await session.execute(statement)).all()
     changed = [changed_of(document, item, effect) for document, item, effect in rows]
-    payouts = await _payout_ids(session, [one.item_source_id for one in changed if one.item_kind is ItemKind.PAYOUT])
+    payouts = await _payouts_of(session, changed)
     return [
         OpenItem(
             id=one.id,
@@ -348,14 +351,25 @@ async def read_open_changes(
             fee_minor=0,
             payment_id=one.payment_id,
             changed=one,
-            payout_id=payouts.get(one.item_source_id),
+            payout_id=payouts.get(one.item_id),
         )
         for one, (document, _, _) in zip(changed, rows, strict=True)
     ]
 
 
-async def _payout_ids(session: AsyncSession, stripe_ids: Sequence[str]) -> dict[str, UUID]:
-    if not stripe_ids:
+async def _payouts_of(session: AsyncSession, changed: Sequence[Changed]) -> dict[UUID, UUID]:
+    """Return a payout whose proof names each item's documents, by the item's id."""
+    if not changed:
         return {}
-    statement = select(Payout.stripe_id, Payout.id).where(Payout.stripe_id.in_(stripe_ids))
-    return {found.stripe_id: found.id for found in await session.execute(statement)}
+    of_movement = case(
+        (IS_PAYOUT_ITSELF, BalanceTransaction.stripe_source_id), else_=BalanceTransaction.stripe_payout_id
+    )
+    statement = (
+        select(BooksDocument.item_id, Payout.id)
+        .join(ClearingLine, ClearingLine.document_id == BooksDocument.id)
+        .join(BalanceTransaction, BalanceTransaction.stripe_id == ClearingLine.stripe_balance_transaction_id)
+        .join(Payout, Payout.stripe_id == of_movement)
+        .where(BooksDocument.item_id.in_({one.item_id for one in changed}))
+        .group_by(BooksDocument.item_id, Payout.id)
+    )
+    return {found.item_id: found.id for found in await session.execute(statement)}
