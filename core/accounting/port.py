@@ -55,13 +55,18 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class TaxCode:
-    """One tax code usable on sales. ``rate_ppm``: parts per million (20 % = 200 000), None if only the books know."""
+    """One tax code. ``rate_ppm``: parts per million (20 % = 200 000), None if only the books know.
+
+    ``on_sales`` and ``on_purchases`` say where the books let it stand: on what clients pay, on what Stripe takes.
+    """
 
     external_id: str
     name: str
     rate_ppm: int | None
     active: bool
     rate_external_id: str | None = None
+    on_sales: bool = True
+    on_purchases: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +299,7 @@ class AccountingProvider(Protocol):
         ...
 
     async def list_tax_codes(self) -> list[TaxCode]:
-        """Read the tax codes that may stand on a sale."""
+        """Read the tax codes that may stand on a sale or on a purchase."""
         ...
 
     async def create_account(self, name: str, account_type: AccountType, *, key: str) -> Account:

@@ -152,4 +152,6 @@ def _tax_code_row(code: TaxCode) -> dict[str, object]:
         "rate_ppm": code.rate_ppm,
         "rate_external_id": code.rate_external_id,
         "is_active": code.active,
+        "on_sales": code.on_sales,
+        "on_purchases": code.on_purchases,
     }

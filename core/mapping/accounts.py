@@ -59,11 +59,11 @@ async def accounts_page(session: AsyncSession, connection_id: UUID) -> AccountsP
     """Read the page for one set of books."""
     accounts = await _accounts(session, connection_id)
     roles = await current_roles(session, connection_id)
-    codes = select(BooksTaxCode).where(BooksTaxCode.connection_id == connection_id).order_by(BooksTaxCode.name)
+    codes = select(BooksTaxCode).where(BooksTaxCode.connection_id == connection_id, BooksTaxCode.on_purchases)
     opening = select(OpeningBalance).order_by(OpeningBalance.read_at.desc()).limit(10)
     return AccountsPage(
         accounts={account.external_id: account for account in accounts},
-        tax_codes=list((await session.execute(codes)).scalars()),
+        tax_codes=list((await session.execute(codes.order_by(BooksTaxCode.name))).scalars()),
         roles=roles,
         bookkeeping=await current_bookkeeping(session, connection_id),
         questions=await _questions(session, connection_id),

@@ -151,7 +151,9 @@ async def save_bookkeeping(
     await _lock(session, connection_id)
     if settings.fee_tax_code_id is not None:
         statement = select(BooksTaxCode.is_active).where(
-            BooksTaxCode.connection_id == connection_id, BooksTaxCode.external_id == settings.fee_tax_code_id
+            BooksTaxCode.connection_id == connection_id,
+            BooksTaxCode.external_id == settings.fee_tax_code_id,
+            BooksTaxCode.on_purchases,
         )
         if not (await session.execute(statement)).scalar_one_or_none():
             raise InputError("That tax code is not in use in your books any more.", field="fee_tax_code_id")

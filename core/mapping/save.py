@@ -146,7 +146,7 @@ async def _check_tax_code(session: AsyncSession, connection_id: UUID, tax_code_i
         BooksTaxCode.connection_id == connection_id, BooksTaxCode.external_id == tax_code_id
     )
     code = (await session.execute(statement)).scalar_one_or_none()
-    if code is None or not code.is_active:
+    if code is None or not code.is_active or not code.on_sales:
         raise InputError("That tax code is not in use in your books any more. Choose another one.", field="tax_code_id")
 
 

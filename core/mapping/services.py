@@ -167,8 +167,8 @@ async def _accounts(session: AsyncSession, connection_id: UUID) -> list[BooksAcc
 
 
 async def _tax_codes(session: AsyncSession, connection_id: UUID) -> list[BooksTaxCode]:
-    statement = select(BooksTaxCode).where(BooksTaxCode.connection_id == connection_id).order_by(BooksTaxCode.name)
-    return list((await session.execute(statement)).scalars())
+    statement = select(BooksTaxCode).where(BooksTaxCode.connection_id == connection_id, BooksTaxCode.on_sales)
+    return list((await session.execute(statement.order_by(BooksTaxCode.name))).scalars())
 
 
 async def _use(session: AsyncSession, now: datetime) -> defaultdict[UUID, Use]:

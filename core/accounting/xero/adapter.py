@@ -175,7 +175,7 @@ class XeroAdapter:
         return await organisation.list_accounts(self._client)
 
     async def list_tax_codes(self) -> list[TaxCode]:
-        """Read the tax rates that may stand on a sale."""
+        """Read the tax rates that may stand on a sale or a purchase."""
         return await organisation.list_tax_codes(self._client)
 
     async def create_account(self, name: str, account_type: AccountType, *, key: str) -> Account:

@@ -232,6 +232,7 @@ class TaxRate(_Part, frozen=True, kw_only=True):
     status: str = ""
     effective_rate: Decimal | None = None
     can_apply_to_revenue: bool | None = None
+    can_apply_to_expenses: bool | None = None
 
 
 class Organisation(_Part, frozen=True, kw_only=True):

@@ -145,7 +145,7 @@ def new_account(name: str, account_type: AccountType, *, tenant_id: str, codes: 
 
 
 async def list_tax_codes(client: XeroClient) -> list[TaxCode]:
-    """Read the tax rates that may stand on a sale."""
+    """Read the tax rates that may stand on a sale or, as the tax on fees does, on a purchase."""
     reply = await client.read("/TaxRates")
     rows = answers.read_list(reply.body, "TaxRates", answers.TaxRate, request_id=reply.request_id)
     return [
@@ -154,9 +154,11 @@ async def list_tax_codes(client: XeroClient) -> list[TaxCode]:
             name=row.name,
             rate_ppm=_ppm(row.effective_rate),
             active=row.status == "ACTIVE",
+            on_sales=bool(row.can_apply_to_revenue),
+            on_purchases=bool(row.can_apply_to_expenses),
         )
         for row in rows
-        if row.can_apply_to_revenue and row.tax_type and row.status != "DELETED"
+        if (row.can_apply_to_revenue or row.can_apply_to_expenses) and row.tax_type and row.status != "DELETED"
     ]
 
 

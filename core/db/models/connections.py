@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, String, UniqueConstraint, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db.types import Base, TenantOwned
@@ -136,7 +136,10 @@ class BooksAccount(TenantOwned, Base):
 
 
 class BooksTaxCode(TenantOwned, Base):
-    """One tax code of the connected books, as last read. ``rate_ppm``: parts per million."""
+    """One tax code of the connected books, as last read. ``rate_ppm``: parts per million.
+
+    ``on_sales`` and ``on_purchases`` say where the books let it stand.
+    """
 
     __tablename__ = "books_tax_code"
     __table_args__ = (
@@ -153,6 +156,8 @@ class BooksTaxCode(TenantOwned, Base):
     rate_ppm: Mapped[int | None]
     rate_external_id: Mapped[str | None] = mapped_column(String(255))
     is_active: Mapped[bool]
+    on_sales: Mapped[bool] = mapped_column(default=True, server_default=true())
+    on_purchases: Mapped[bool] = mapped_column(default=True, server_default=true())
     read_at: Mapped[datetime]
 
 

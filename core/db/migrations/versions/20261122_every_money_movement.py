@@ -392,6 +392,10 @@ def upgrade() -> None:
     with op.batch_alter_table("lane", schema=None) as batch_op:
         batch_op.add_column(sa.Column("stopped_at", core.db.types.UTCDateTime(), nullable=True))
 
+    with op.batch_alter_table("books_tax_code", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("on_sales", sa.Boolean(), server_default=sa.true(), nullable=False))
+        batch_op.add_column(sa.Column("on_purchases", sa.Boolean(), server_default=sa.true(), nullable=False))
+
     with op.batch_alter_table("operation", schema=None) as batch_op:
         batch_op.add_column(sa.Column("batch_id", sa.Uuid(), nullable=True))
         batch_op.add_column(sa.Column("batch_position", sa.BigInteger(), nullable=True))
@@ -404,6 +408,10 @@ def downgrade() -> None:
     with op.batch_alter_table("operation", schema=None) as batch_op:
         batch_op.drop_column("batch_position")
         batch_op.drop_column("batch_id")
+
+    with op.batch_alter_table("books_tax_code", schema=None) as batch_op:
+        batch_op.drop_column("on_purchases")
+        batch_op.drop_column("on_sales")
 
     with op.batch_alter_table("lane", schema=None) as batch_op:
         batch_op.drop_column("stopped_at")

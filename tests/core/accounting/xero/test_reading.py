@@ -76,7 +76,7 @@ async def test_a_bank_account_without_a_code() -> None:
     assert (row.number, row.currency, row.active) == (None, "GBP", True)
 
 
-async def test_tax_rates_that_a_sale_may_carry() -> None:
+async def test_tax_rates_that_a_sale_or_a_purchase_may_carry() -> None:
     rows = [
         {"Name": "20% (VAT on Income)", "TaxType": "OUTPUT2", "Status": "ACTIVE", "EffectiveRate": 20.0},
         {"Name": "City", "TaxType": "TAX001", "Status": "ACTIVE", "EffectiveRate": 8.2500},
@@ -85,15 +85,22 @@ async def test_tax_rates_that_a_sale_may_carry() -> None:
         {"Name": "Purchases", "TaxType": "INPUT2", "Status": "ACTIVE", "EffectiveRate": 20},
         {"Name": "Gone", "TaxType": "TAX004", "Status": "DELETED", "EffectiveRate": 5},
     ]
-    rows = [{**row, "CanApplyToRevenue": row["TaxType"] != "INPUT2"} for row in rows]
+    rows = [
+        {**row, "CanApplyToRevenue": row["TaxType"] != "INPUT2", "CanApplyToExpenses": row["TaxType"] != "OUTPUT2"}
+        for row in rows
+    ]
+    rows.append({"Name": "Assets", "TaxType": "CAPEX", "Status": "ACTIVE", "EffectiveRate": 20})
     provider, _ = answering(found("TaxRates", *rows))
-    codes = {code.external_id: (code.rate_ppm, code.active) for code in await provider.list_tax_codes()}
-    assert codes == {
+    found_codes = await provider.list_tax_codes()
+    assert {code.external_id: (code.rate_ppm, code.active) for code in found_codes} == {
         "OUTPUT2": (200_000, True),
         "TAX001": (82_500, True),
         "TAX002": (None, True),
         "TAX003": (50_000, False),
+        "INPUT2": (200_000, True),
     }
+    assert [code.external_id for code in found_codes if not code.on_sales] == ["INPUT2"]
+    assert [code.external_id for code in found_codes if not code.on_purchases] == ["OUTPUT2"]
 
 
 async def test_a_new_bank_account_gets_a_free_code_and_a_number() -> None:
