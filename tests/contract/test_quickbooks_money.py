@@ -25,7 +25,7 @@ from core.books.documents import (
 from core.errors import OutcomeUnknownError, ProviderRejectedError, RateLimitedError
 from core.reasons import Reason
 from tests.contract.quickbooks_bench import QuickBooksBench
-from tests.contract.test_contract import client, frozen, refusal, sale
+from tests.contract.test_contract import client, frozen, receipt, refusal, sale
 from tests.core.accounting.documents import CUSTOMER, DAY, PAYEE, account_line, booked, line, sold, transfer
 
 Books = QuickBooksBench
@@ -308,6 +308,17 @@ async def test_two_transfers_of_one_day_that_name_each_other_are_told_apart(quic
 
 async def _looked_up(books: Books, writes: list[PreparedWrite]) -> list[Posted | None]:
     return [await books.provider.look_up(write) for write in writes]
+
+
+async def test_what_is_known_of_tax_is_read_with_the_company(british_quickbooks: Books) -> None:
+    company = await british_quickbooks.provider.read_company()
+    codes = {
+        row["Id"]: row for row in await british_quickbooks.ask("GET", f"{british_quickbooks.root}/documents/taxcode")
+    }
+    assert codes[company.options["untaxed_code"]]["Name"] == "No VAT"
+    rates = dict(pair.split(":") for pair in company.options["purchase_rates"].split())
+    for code_id, row in codes.items():
+        assert row["PurchaseTaxRateList"]["TaxRateDetail"][0]["TaxRateRef"]["value"] == rates[code_id]
 
 
 # -- who is paid
@@ -602,6 +613,24 @@ async def test_a_voided_invoice_and_a_changed_one_are_seen(quickbooks: Books) ->
     standing = await books.provider.read_back(DocumentKind.INVOICE, [voided.external_id, second.external_id])
     assert (standing[voided.external_id].stands, standing[voided.external_id].total_minor) == (False, 0)
     assert (standing[second.external_id].stands, standing[second.external_id].total_minor) == (True, 9900)
+
+
+@pytest.mark.parametrize("kind", ["sales_receipt", "payment"])
+async def test_voided_money_stands_no_more_and_is_not_adopted(quickbooks: Books, kind: str) -> None:
+    books = quickbooks
+    if kind == "payment":
+        bill = await books.provider.execute(await frozen(books, sale(books)))
+        ids = {CUSTOMER.step: str(bill.party_id), "invoice": bill.external_id}
+        write = books.provider.prepare(receipt(books), key="key-payment", ids=ids)
+    else:
+        write = await ready(books, await a_document(books, kind))
+    made = await books.provider.execute(write)
+    await books.ask("POST", f"{books.root}/documents/{ENTITIES.get(kind, kind)}/{made.external_id}/void")
+    standing = (await books.provider.read_back(write.kind, [made.external_id]))[made.external_id]
+    assert (standing.stands, standing.total_minor) == (False, 0)
+    with pytest.raises(ProviderRejectedError) as refused:
+        await books.provider.look_up(write)
+    assert refused.value.reason is Reason.CHANGED_IN_BOOKS
 
 
 async def test_the_balance_is_the_books_own(quickbooks: Books) -> None:

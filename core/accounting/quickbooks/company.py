@@ -99,9 +99,15 @@ def _untaxed(codes: Sequence[answers.TaxCode]) -> str:
     """Return the code that keeps a line out of the tax return, known by its name; empty where there is none."""
     for words in UNTAXED:
         for code in sorted(codes, key=lambda code: code.name.casefold()):
-            if words in code.name.casefold() and not code.hidden:
+            if words in code.name.casefold() and not code.hidden and _stands_on_both_sides(code):
                 return code.id
     return ""
+
+
+def _stands_on_both_sides(code: answers.TaxCode) -> bool:
+    """A code without rates on sales, or on purchases, is refused there."""
+    sides = (code.sales_tax_rate_list, code.purchase_tax_rate_list)
+    return all(side is not None and side.tax_rate_detail for side in sides)
 
 
 def purchase_rates(company: Company) -> dict[str, str]:
