@@ -224,8 +224,11 @@ def _line(account: Account, entry: LineInput) -> Line:
         product = account.get("product", entry.product)
         if product is None:
             raise no_such("product", entry.product, "product")
-        price_id = product["default_price"]
-    if price_id is not None:
+        price_id = product["default_price"] if entry.unit_amount is None else None
+    if price_id is None and entry.product is not None:
+        name = entry.name or account.shelf("product").by_id[entry.product]["name"]
+        line = Line(name=name, unit_amount=entry.unit_amount or 0, quantity=entry.quantity, product=entry.product)
+    elif price_id is not None:
         price = account.get("price", price_id)
         if price is None:
             raise no_such("price", price_id, "price")

@@ -27,6 +27,8 @@ class Line:
     unit_amount: int = 0
     quantity: int = 1
     price: Json | None = None
+    product: str | None = None
+    """Sold at a price of its own, as ``price_data`` with a product does."""
     discount: int = 0
     taxes: list[Tax] = field(default_factory=list)
     metadata: dict[str, str] = field(default_factory=dict)
@@ -79,7 +81,10 @@ def new_product(
 
 def ensure_price(world: World, account: Account, line: Line, currency: str) -> Json:
     """A line without a price gets an ad-hoc one, inactive and with its own product, as ``price_data`` makes."""
-    if line.price is None:
+    if line.price is None and line.product is not None:
+        line.price = account.add(shapes.price(world, account, line.product, line.unit_amount, currency))
+        line.price["active"] = False
+    elif line.price is None:
         product, price = new_product(world, account, line.name or "Item", line.unit_amount, currency, emit_events=False)
         product.update(active=False, default_price=None)
         assert price is not None  # noqa: S101 - new_product makes one when it gets an amount
