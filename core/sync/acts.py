@@ -12,6 +12,7 @@ from core.db.models import (
     AttemptOutcome,
     BooksDocument,
     BooksLink,
+    Connection,
     DocumentState,
     ItemKind,
     ItemState,
@@ -29,6 +30,7 @@ from core.live import touch
 from core.reasons import WORDING, Action, Reason
 from core.signals import WORK
 from core.sync.items import books_connection, find_sale, mirror, offer_sale, reopen
+from core.sync.verify import check_now
 
 _STOPPED = (ItemState.NEEDS_ATTENTION, ItemState.IGNORED)
 _MAPPING_REASONS = frozenset(
@@ -83,6 +85,41 @@ async def retry_payment(session: AsyncSession, payment_id: UUID, *, by_user_id: 
     return True
 
 
+async def retry_item(session: AsyncSession, item_id: UUID, *, by_user_id: UUID, now: datetime) -> bool:
+    """Put a stopped or waiting refund, dispute, payout or other movement back to work, as :func:`retry_payment` does.
+
+    Returns:
+        Whether anything changed.
+
+    Raises:
+        NotFoundError: no such item of this tenant.
+    """
+    statement = select(SyncItem).where(SyncItem.id == item_id, SyncItem.kind.in_(POSTED_KINDS))
+    item = (await session.execute(statement)).scalar_one_or_none()
+    if item is None:
+        raise NotFoundError("no such item")
+    if item.kind is ItemKind.SALE and item.payment_id is not None:
+        return await retry_payment(session, item.payment_id, by_user_id=by_user_id, now=now)
+    locked = statement.with_for_update(key_share=True).execution_options(populate_existing=True)
+    item = (await session.execute(locked)).scalar_one()
+    if item.state is ItemState.PENDING and item.due_at is not None and item.due_at > now:
+        item.due_at = now
+    elif item.state in _STOPPED:
+        await _plan_anew(session, item)
+        reopen(item, now=now)
+    else:
+        return False
+    session.add(
+        Attempt(
+            tenant_id=item.tenant_id, item_id=item.id, outcome=AttemptOutcome.RETRY_ASKED, at=now, by_user_id=by_user_id
+        )
+    )
+    await end_rest(session, item.connection_id)
+    announce(session, WORK, str(item.connection_id))
+    await touch(session, item.tenant_id)
+    return True
+
+
 async def end_rest(session: AsyncSession, connection_id: UUID) -> None:
     """End a pause that a person can end: an outage may be over, a plan paid. A stated slow-down is kept (F10)."""
     await session.execute(
@@ -93,21 +130,76 @@ async def end_rest(session: AsyncSession, connection_id: UUID) -> None:
     )
 
 
+async def stop_posting(session: AsyncSession, connection_id: UUID, *, now: datetime) -> bool:
+    """Let nothing more be posted to these books until somebody resumes; what is under way is finished.
+
+    Returns:
+        Whether anything changed.
+    """
+    return await _set_stopped(session, connection_id, now)
+
+
+async def resume_posting(session: AsyncSession, connection_id: UUID) -> bool:
+    """Let posting go on where it was stopped. Return whether anything changed."""
+    changed = await _set_stopped(session, connection_id, None)
+    announce(session, WORK, str(connection_id))
+    return changed
+
+
+async def _set_stopped(session: AsyncSession, connection_id: UUID, at: datetime | None) -> bool:
+    was = Lane.stopped_at.is_(None) if at is not None else Lane.stopped_at.is_not(None)
+    changed = await session.execute(
+        update(Lane)
+        .where(Lane.connection_id == connection_id, was)
+        .values(stopped_at=at)
+        .returning(Lane.tenant_id)
+        .execution_options(synchronize_session=False)
+    )
+    tenant_id = changed.scalar_one_or_none()
+    if tenant_id is None:
+        return False
+    await touch(session, tenant_id)
+    return True
+
+
+async def check_books_now(session: AsyncSession, connection_id: UUID, *, now: datetime) -> bool:
+    """Let everything that we posted to these books be read back now; False when that is under way already.
+
+    Raises:
+        NotFoundError: no such connection of this tenant.
+    """
+    connection = await session.get(Connection, connection_id)
+    if connection is None:
+        raise NotFoundError("no such connection")
+    return await check_now(session, connection, now=now)
+
+
 async def retry_all(session: AsyncSession, *, by_user_id: UUID, now: datetime) -> int:
-    """Retry every payment that a retry can help; return how many."""
+    """Retry everything that a retry can help; return how much."""
     can_help = [reason for reason, wording in WORDING.items() if wording.action in (Action.RETRY, Action.SEE_LINES)]
-    statement = (
+    can_help.remove(Reason.IGNORED_BY_PERSON)
+    payments = (
         select(Payment.id)
-        .where(
-            Payment.state == PaymentState.NEEDS_ATTENTION,
-            Payment.reason.in_([r for r in can_help if r is not Reason.IGNORED_BY_PERSON]),
-        )
+        .where(Payment.state == PaymentState.NEEDS_ATTENTION, Payment.reason.in_(can_help))
         .order_by(Payment.paid_at)
         .limit(RETRY_ALL_LIMIT)
     )
     count = 0
-    for payment_id in (await session.execute(statement)).scalars().all():
+    # In the order of their ids, as the worker locks them, so that the two never wait for each other in a circle.
+    for payment_id in sorted((await session.execute(payments)).scalars().all()):
         count += await retry_payment(session, payment_id, by_user_id=by_user_id, now=now)
+    others = (
+        select(SyncItem.id)
+        .where(
+            SyncItem.kind.in_(POSTED_KINDS - {ItemKind.SALE}),
+            SyncItem.state == ItemState.NEEDS_ATTENTION,
+            SyncItem.reason.in_(can_help),
+        )
+        .order_by(SyncItem.created_at)
+        .limit(RETRY_ALL_LIMIT)
+    )
+    for item_id in sorted((await session.execute(others)).scalars().all()):
+        count += await retry_item(session, item_id, by_user_id=by_user_id, now=now)
     return count
 
 
@@ -120,26 +212,47 @@ async def ignore_payment(session: AsyncSession, payment_id: UUID, *, why: str, b
     payment = await _payment(session, payment_id)
     item = await find_sale(session, payment, await books_connection(session))
     if item is not None:
-        if item.state in (ItemState.DONE, ItemState.WORKING, ItemState.IGNORED) or await _may_stand(session, item):
+        if not await _leave_out(session, item, why=why, by_user_id=by_user_id, now=now):
             return False
-        item.state, item.due_at = ItemState.IGNORED, None
-        item.reason, item.reason_detail = Reason.IGNORED_BY_PERSON, {"why": why}
-        item.changed_at = now
-        session.add(
-            Attempt(
-                tenant_id=item.tenant_id,
-                item_id=item.id,
-                outcome=AttemptOutcome.IGNORED,
-                at=now,
-                text=why[:300],
-                by_user_id=by_user_id,
-            )
-        )
     elif payment.state is PaymentState.IGNORED:
         return False
     payment.state, payment.reason, payment.reason_detail = PaymentState.IGNORED, Reason.IGNORED_BY_PERSON, {"why": why}
     payment.next_try_at = None
     await touch(session, payment.tenant_id)
+    return True
+
+
+async def ignore_item(session: AsyncSession, item_id: UUID, *, why: str, by_user_id: UUID, now: datetime) -> bool:
+    """Leave an item out of the books; a sale with its payment. Refused (False) as for :func:`ignore_payment`.
+
+    Raises:
+        NotFoundError: no such item of this tenant, or it is none that posts.
+    """
+    item = await _item(session, item_id)
+    if item.kind is ItemKind.SALE and item.payment_id is not None:
+        return await ignore_payment(session, item.payment_id, why=why, by_user_id=by_user_id, now=now)
+    if not await _leave_out(session, item, why=why, by_user_id=by_user_id, now=now):
+        return False
+    await touch(session, item.tenant_id)
+    return True
+
+
+async def _leave_out(session: AsyncSession, item: SyncItem, *, why: str, by_user_id: UUID, now: datetime) -> bool:
+    if item.state in (ItemState.DONE, ItemState.WORKING, ItemState.IGNORED) or await _may_stand(session, item):
+        return False
+    item.state, item.due_at = ItemState.IGNORED, None
+    item.reason, item.reason_detail = Reason.IGNORED_BY_PERSON, {"why": why}
+    item.changed_at = now
+    session.add(
+        Attempt(
+            tenant_id=item.tenant_id,
+            item_id=item.id,
+            outcome=AttemptOutcome.IGNORED,
+            at=now,
+            text=why[:300],
+            by_user_id=by_user_id,
+        )
+    )
     return True
 
 
@@ -166,6 +279,17 @@ async def reopen_for_mapping(
         announce(session, WORK, str(connection_id))
         await touch(session, items[0].tenant_id)
     return len(items)
+
+
+async def _item(session: AsyncSession, item_id: UUID) -> SyncItem:
+    """Read an item that posts, after the payment that it belongs to: locked in this order as everywhere."""
+    of_ours = (SyncItem.id == item_id, SyncItem.kind.in_(POSTED_KINDS))
+    found = (await session.execute(select(SyncItem.payment_id).where(*of_ours))).one_or_none()
+    if found is None:
+        raise NotFoundError("no such item")
+    if found[0] is not None:
+        await _payment(session, found[0])
+    return (await session.execute(select(SyncItem).where(*of_ours).with_for_update())).scalar_one()
 
 
 async def _payment(session: AsyncSession, payment_id: UUID) -> Payment:
@@ -202,7 +326,7 @@ async def _may_stand(session: AsyncSession, item: SyncItem) -> bool:
 
 async def _plan_anew(session: AsyncSession, item: SyncItem) -> None:
     """Drop frozen documents that were definitely refused or never sent; keep every one that stands or may stand."""
-    if item.reason in _RELINK:
+    if item.reason in _RELINK and item.payment_id is not None:
         await _forget_links(session, item)
     planned = select(BooksDocument).where(
         BooksDocument.item_id == item.id, BooksDocument.state == DocumentState.PLANNED
@@ -227,6 +351,8 @@ async def _plan_anew(session: AsyncSession, item: SyncItem) -> None:
 
 
 async def _forget_links(session: AsyncSession, item: SyncItem) -> None:
+    if item.payment_id is None:
+        return
     payment = await session.get_one(Payment, item.payment_id)
     await session.execute(
         delete(BooksLink).where(
