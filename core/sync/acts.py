@@ -12,7 +12,6 @@ from core.db.models import (
     AttemptOutcome,
     BooksDocument,
     BooksLink,
-    Connection,
     DocumentState,
     ItemKind,
     ItemState,
@@ -30,7 +29,6 @@ from core.live import touch
 from core.reasons import WORDING, Action, Reason
 from core.signals import WORK
 from core.sync.items import books_connection, find_sale, mirror, offer_sale, reopen
-from core.sync.verify import check_now
 
 _STOPPED = (ItemState.NEEDS_ATTENTION, ItemState.IGNORED)
 _MAPPING_REASONS = frozenset(
@@ -160,18 +158,6 @@ async def _set_stopped(session: AsyncSession, connection_id: UUID, at: datetime 
         return False
     await touch(session, tenant_id)
     return True
-
-
-async def check_books_now(session: AsyncSession, connection_id: UUID, *, now: datetime) -> bool:
-    """Let everything that we posted to these books be read back now; False when that is under way already.
-
-    Raises:
-        NotFoundError: no such connection of this tenant.
-    """
-    connection = await session.get(Connection, connection_id)
-    if connection is None:
-        raise NotFoundError("no such connection")
-    return await check_now(session, connection, now=now)
 
 
 async def retry_all(session: AsyncSession, *, by_user_id: UUID, now: datetime) -> int:

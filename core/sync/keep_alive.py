@@ -10,6 +10,7 @@ from core.errors import AccessExpiredError, ProviderError, ReconnectRequiredErro
 from core.reasons import Reason
 from core.sync import ladder
 from core.sync.lane_work import BooksLane
+from core.sync.verify import make_standing
 
 EVERY = timedelta(hours=12)
 """Asking for a token refreshes one that has run out, which every hour-old one has: twice a day is plenty."""
@@ -40,6 +41,7 @@ async def keep_books_alive(lane: BooksLane, item: SyncItem) -> bool:
         else:
             row.tries, row.done, row.due_at = 0, row.wanted, now + EVERY
             connection.last_checked_at = now
+            await make_standing(session, connection, now=now)
 
     await lane.record(work)
     return not lane.paused

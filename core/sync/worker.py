@@ -28,7 +28,7 @@ from core.live import touch
 from core.logging import get_logger
 from core.reasons import Reason
 from core.signals import WORK
-from core.sync import batch, fetch, ladder, lanes, posting, posting_rounds
+from core.sync import batch, fetch, ladder, lanes, posting, posting_rounds, verify
 from core.sync.inbox import BATCH, route_events
 from core.sync.items import mirror
 from core.sync.keep_alive import keep_books_alive
@@ -216,6 +216,8 @@ class Worker:
                     return await fetch.bring_up_to_date(lane, item)
                 case BooksLane() if item.kind in POSTED_KINDS:
                     return await posting.bring_up_to_date(lane, item.id)
+                case BooksLane() if item.kind is ItemKind.VERIFY:
+                    return await verify.read_books(lane, item)
                 case BooksLane():
                     return await keep_books_alive(lane, item)
         except LeaseLostError:
