@@ -19,7 +19,8 @@ from core.intake.handlers.registry import SWEEP_ID
 from core.live import touch
 from core.oauth import Identity
 from core.sync.inbox import reopen_events
-from core.sync.items import enqueue, enqueue_waiting_sales, unblock_connection
+from core.sync.items import enqueue, unblock_connection
+from core.sync.planners.offers import offer_everything
 from core.wiring import Wiring
 
 CATCH_UP_ID = "events"
@@ -182,4 +183,4 @@ async def _start(session: AsyncSession, row: Connection, now: datetime, *, is_ba
             session, tenant_id=row.tenant_id, connection_id=row.id, kind=item_kind, source_id=source_id, due_at=now
         )
     if row.kind != STRIPE:
-        await enqueue_waiting_sales(session, row.tenant_id, row.id, now)
+        await offer_everything(session, row.tenant_id, now=now)

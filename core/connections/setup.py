@@ -22,7 +22,7 @@ from core.db.models import (
 )
 from core.errors import InputError
 from core.mapping.rules import DEFAULT_KEY
-from core.sync.items import enqueue_waiting_sales
+from core.sync.planners.offers import offer_everything
 
 FIELD = "first_day"
 LONGEST_BACK = timedelta(days=366)
@@ -100,7 +100,7 @@ async def start_posting(session: AsyncSession, tenant_id: UUID, first_day: date,
     if started:
         # A copy in this session's memory would be from before.
         await session.get_one(Tenant, tenant_id, populate_existing=True)
-        await enqueue_waiting_sales(session, tenant_id, setup.books_id, now)
+        await offer_everything(session, tenant_id, now=now)
     return started
 
 

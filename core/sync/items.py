@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.accounting import registry
 from core.books.documents import MONEY, DocumentKind
 from core.db.models import (
+    BalanceTransaction,
     BooksDocument,
     ClearingLine,
     Connection,
@@ -207,7 +208,7 @@ async def offer_sale(session: AsyncSession, payment: Payment, *, now: datetime, 
     if tenant.posting_starts_at is None:
         set_waiting(payment, Reason.NOT_STARTED, {"books": name})
         return
-    if payment.paid_at < tenant.posting_starts_at:
+    if await _moved_at(session, payment) < tenant.posting_starts_at:
         payment.state = PaymentState.IGNORED
         payment.reason = Reason.BEFORE_START
         payment.reason_detail = {"books": name, "start": tenant.posting_starts_at.date().isoformat()}
@@ -227,6 +228,14 @@ async def offer_sale(session: AsyncSession, payment: Payment, *, now: datetime, 
         reopen(item, now=now)
         mirror(payment, PaymentState.WAITING, item)
         announce(session, WORK, str(item.connection_id))
+
+
+async def _moved_at(session: AsyncSession, payment: Payment) -> datetime:
+    """Return when the money reached Stripe's balance: for slow ways of paying, days after the client began to pay."""
+    moved = select(BalanceTransaction.created_at).where(
+        BalanceTransaction.stripe_id == payment.stripe_balance_transaction_id
+    )
+    return (await session.execute(moved)).scalar_one_or_none() or payment.paid_at
 
 
 async def say_where_it_stays(session: AsyncSession, payment: Payment, item: SyncItem, *, now: datetime) -> None:

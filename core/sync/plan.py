@@ -1,5 +1,6 @@
 """From rows to the pure planner: facts of a payment, the mapping in force, the books as last read."""
 
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import select
@@ -12,6 +13,7 @@ from core.books.posting import plan_sale
 from core.books.profile import BookAccount, BooksProfile, BookTaxCode
 from core.books.roles import AccountRole, RoleChoice
 from core.db.models import (
+    BalanceTransaction,
     BooksAccount,
     BooksTaxCode,
     CategoryVersion,
@@ -81,10 +83,18 @@ async def sale_facts(session: AsyncSession, payment: Payment, home_currency: str
         currency=payment.currency,
         settled_minor=payment.settled_minor,
         settled_currency=payment.settled_currency,
-        book_date=payment.book_date,
+        book_date=await _book_date(session, payment),
         customer=await customer_document(session, payment, home_currency),
         lines=lines,
     )
+
+
+async def _book_date(session: AsyncSession, payment: Payment) -> date:
+    """Return the local day on which the money reached Stripe's balance; until that is known, the day of the payment."""
+    moved = select(BalanceTransaction.book_date).where(
+        BalanceTransaction.stripe_id == payment.stripe_balance_transaction_id
+    )
+    return (await session.execute(moved)).scalar_one_or_none() or payment.book_date
 
 
 async def customer_document(session: AsyncSession, payment: Payment, currency: str) -> CustomerDocument:

@@ -28,7 +28,7 @@ from core.identity.accounts import create_account, email_key
 from core.intake.facts import ServiceRef
 from core.intake.store import store_service
 from core.oauth import TokenSet
-from core.sync.items import enqueue_waiting_sales
+from core.sync.planners.offers import offer_everything
 from core.wiring import Wiring
 from web.demo import cast
 from web.sandbox.client import SandboxClient
@@ -181,7 +181,7 @@ class Demo:
             tenant = await session.get_one(Tenant, person.tenant_id)
             local = (now - timedelta(days=HISTORY_DAYS + 1)).astimezone(ZoneInfo(tenant.time_zone))
             tenant.posting_starts_at = local.replace(hour=0, minute=0, second=0, microsecond=0)
-            await enqueue_waiting_sales(session, person.tenant_id, connection_id, now)
+            await offer_everything(session, person.tenant_id, now=now)
 
 
 def _moment(now: datetime, days_ago: int, *, minute: int) -> int:

@@ -29,7 +29,7 @@ from core.db.session import announce
 from core.mapping.rules import current_bookkeeping
 from core.reasons import Reason
 from core.signals import WORK
-from core.sync.items import enqueue_waiting_sales, reopen
+from core.sync.items import books_connection, enqueue_waiting_sales, reopen
 from core.sync.planners.rows import OPENING, local_day
 from core.sync.planners.wanted import Ground, Wanted, ask_for, find_ground
 
@@ -197,10 +197,14 @@ async def offer_everything(session: AsyncSession, tenant_id: UUID, *, now: datet
 
     What stands already, or stands in other books, is left alone.
     """
-    ground = await find_ground(session)
-    if ground is None or ground.tenant_id != tenant_id:
+    books = await books_connection(session)
+    if books is None:
         return
-    await enqueue_waiting_sales(session, tenant_id, ground.books.id, now)
+    # Before the start they only learn what they wait for now.
+    await enqueue_waiting_sales(session, tenant_id, books.id, now)
+    ground = await find_ground(session)
+    if ground is None:
+        return
     for opening in (await session.execute(select(OpeningBalance))).scalars().all():
         await offer_opening(session, opening, now=now)
     async for rows in _since(session, ground):
