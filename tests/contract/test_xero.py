@@ -349,3 +349,20 @@ async def test_a_minute_of_the_adapters_own_pace_meets_no_limit(xero: XeroBench)
         await xero.provider.read_company()
         xero.clock.advance(seconds=pace)
     assert (await xero.control.counters(xero.tenant)).get("throttled", 0) == 0
+
+
+@pytest.mark.parametrize("started", [0, 17, 59])
+async def test_bursts_as_large_as_the_adapter_allows_meet_no_limit(xero: XeroBench, started: int) -> None:
+    """A run of calls at once whenever the pace has saved one up, whichever moment Xero counts its minute from."""
+    await xero.behave(throttle=True)
+    await xero.provider.read_company()
+    xero.clock.advance(seconds=started)
+    limits = xero.provider.limits
+    for _ in range(4):
+        for _ in range(limits.burst):
+            await xero.provider.read_company()
+        for _ in range(50):
+            xero.clock.advance(seconds=1 / limits.calls_per_second)
+            await xero.provider.read_company()
+        xero.clock.advance(seconds=limits.burst / limits.calls_per_second)
+    assert (await xero.control.counters(xero.tenant)).get("throttled", 0) == 0

@@ -153,7 +153,11 @@ async def test_how_things_are_booked_is_kept_in_versions(desk: Desk) -> None:
     assert (kept.sale_style, kept.fee_style) == (SaleStyle.RECEIPT, FeeStyle.PER_PAYOUT)
     assert kept.fee_tax_code_id == code.external_id
     assert "It applies" not in await desk.said("/accounts/bookkeeping", form)
-    for wrong in ({"fee_style": "weekly"}, {"fee_tax_code_id": "nothing"}):
+    sales = await make_tax_code(desk.wiring, desk.tenant_id, desk.books_id, "GST on income", on_purchases=False)
+    page = await desk.page()
+    assert "GST on expenses" in page
+    assert "GST on income" not in page
+    for wrong in ({"fee_style": "weekly"}, {"fee_tax_code_id": "nothing"}, {"fee_tax_code_id": sales.external_id}):
         assert "Nothing was changed." in await desk.said("/accounts/bookkeeping", form | wrong)
     async with desk.wiring.db.tenant(desk.tenant_id) as session:
         assert await current_bookkeeping(session, desk.books_id) == kept

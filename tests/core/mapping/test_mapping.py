@@ -37,9 +37,12 @@ class Books:
         self.bank = await self.account("Checking", type="bank")
         self.old = await self.account("Old income", is_active=False)
         self.costs = await self.account("Travel costs", type="expense")
-        code = await make_tax_code(self.wiring, self.tenant_id, self.connection_id, "Taxable")
-        self.taxable = code.external_id
+        self.taxable = await self.tax_code("Taxable")
         return self
+
+    async def tax_code(self, name: str, **values: Any) -> str:
+        row = await make_tax_code(self.wiring, self.tenant_id, self.connection_id, name, **values)
+        return row.external_id
 
     async def account(self, name: str, **values: Any) -> str:
         row = await make_account(self.wiring, self.tenant_id, self.connection_id, name, **values)
@@ -144,6 +147,14 @@ async def test_accounts_that_take_no_income_are_refused(books: Books, which: str
         await books.save(service, getattr(books, which))
     assert refused.value.field == "account_id"
     assert await books.choose(service) is None
+
+
+async def test_a_tax_code_of_purchases_is_neither_offered_nor_taken(books: Books) -> None:
+    code, service = await books.tax_code("GST on expenses", on_sales=False), await books.service("Portrait")
+    assert [offered.name for offered in (await books.page()).tax_codes] == ["Taxable"]
+    with pytest.raises(InputError) as refused:
+        await books.save(service, books.income, code)
+    assert refused.value.field == "tax_code_id"
 
 
 async def test_unknown_and_foreign_ids_are_refused(any_wiring: Wiring, books: Books) -> None:
