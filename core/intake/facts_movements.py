@@ -93,7 +93,7 @@ class FetchedPayout:
 class FetchedTransaction:
     """One row of Stripe's ledger, with what lies behind it as far as Stripe showed it.
 
-    ``refund`` is the whole refund, or what stands for one; ``payment_source_id`` is what a charge's payment is asked for by.
+    ``refund`` is the whole refund, or what stands for one; ``payment_source_id`` is what the payment is asked for by.
     """
 
     movement: Movement

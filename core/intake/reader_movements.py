@@ -116,7 +116,7 @@ class MovementReader(StripePages):
         """Read one page of Stripe's ledger with what lies behind each row, where the key may see that."""
         try:
             return await self._page("/v1/balance_transactions", after, **wanted, expand=["data.source"])
-        except ReconnectRequiredError:
+        except (ReconnectRequiredError, ProviderRejectedError):
             # Seeing the sources is a right of its own; keys from before they were needed may lack it.
             return await self._page("/v1/balance_transactions", after, **wanted)
 

@@ -43,7 +43,8 @@ async def catch_up(lane: StripeLane, item: SyncItem, reader: StripeReader) -> No
             await store_product(session, lane.claim.tenant_id, product, now=now)
         for start in range(0, len(events), 50):
             await insert_missing(session, StripeEvent, events[start : start + 50])
-        if events or await _look_again(session, lane):
+        is_reopened = await _look_again(session, lane)
+        if events or is_reopened:
             announce(session, WORK, "inbox")
         await _stand_up_sweep(session, lane, now)
         row = await done(lane, session, item, due_at=now if rest.until else now + CATCH_UP_EVERY, now=now)

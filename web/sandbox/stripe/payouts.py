@@ -153,6 +153,8 @@ def _return_money(world: World, account: Account, payout: Json, kind: str, descr
 def _new(world: World, account: Account, amount: int, currency: str, arrival_days: int) -> Json:
     arrival = (world.now() // DAY_S + arrival_days) * DAY_S
     payout = shapes_payment.payout(world, account, amount, currency, arrival_date=arrival)
+    if account.get("bank_account", payout["destination"]) is None:
+        account.add(shapes_payment.bank_account(account))
     row = post(
         world,
         account,

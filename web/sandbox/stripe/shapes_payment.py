@@ -192,6 +192,34 @@ def dispute(world: World, account: Account, charge_object: Json, amount: int) ->
     }
 
 
+def bank_account_id(account: Account) -> str:
+    return f"ba_{account.id.removeprefix('acct_')[:20]}"
+
+
+def bank_account(account: Account) -> Json:
+    """Where the payouts of a business go."""
+    return {
+        "id": bank_account_id(account),
+        "object": "bank_account",
+        "account": account.id,
+        "account_holder_name": account.name,
+        "account_holder_type": "individual",
+        "account_type": None,
+        "available_payout_methods": ["standard"],
+        "bank_name": "STRIPE TEST BANK",
+        "country": account.country,
+        "created": account.created,
+        "currency": account.currency,
+        "customer": None,
+        "default_for_currency": True,
+        "fingerprint": account.id[-16:],
+        "last4": "6789",
+        "metadata": {},
+        "routing_number": "110000000",
+        "status": "new",
+    }
+
+
 def payout(world: World, account: Account, amount: int, currency: str, *, arrival_date: int) -> Json:
     return {
         **base(world, account, "payout", "po_"),
@@ -203,7 +231,7 @@ def payout(world: World, account: Account, amount: int, currency: str, *, arriva
         "balance_transaction": None,
         "currency": currency,
         "description": "STRIPE PAYOUT",
-        "destination": f"ba_{account.id.removeprefix('acct_')[:20]}",
+        "destination": bank_account_id(account),
         "failure_balance_transaction": None,
         "failure_code": None,
         "failure_message": None,
