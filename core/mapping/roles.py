@@ -25,6 +25,7 @@ from core.sync.acts import reopen_for_mapping
 from core.wiring import Wiring
 
 _CATEGORY_LENGTH = 64
+_BETWEEN_ACCOUNTS_S = 0.4
 
 
 async def save_role(
@@ -101,6 +102,8 @@ async def create_roles(
         raise NotFoundError("no such connection")
     done = Saved(0, is_new=False, reopened=0)
     for role in roles:
+        # Each takes two calls; QuickBooks allows ten in a second.
+        await wiring.runtime.sleep(_BETWEEN_ACCOUNTS_S)
         saved = await _create_role(wiring, connection, role, by_user_id)
         done = Saved(saved.version, is_new=done.is_new or saved.is_new, reopened=done.reopened + saved.reopened)
     return done

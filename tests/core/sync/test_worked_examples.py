@@ -1,4 +1,4 @@
-"""The worked examples, from Stripe's webhooks to the trial balance: the same cents in QuickBooks, Xero and practice books."""
+"""The worked examples, from Stripe's webhooks to the trial balance: the same cents in every set of books."""
 
 import shutil
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tests.examples import Act, Story
 from tests.play import PROVIDERS, Play, playing
 
 TAX = {
-    ("quickbooks", "US"): ("TAX", "NON"),
+    ("quickbooks", "US"): ("Taxable", "Non-taxable"),
     ("xero", "US"): ("Texas Sales Tax", "Tax Exempt"),
     ("mock", "US"): ("Taxable", "Non-taxable"),
     ("quickbooks", "AU"): ("GST", "GST free"),
