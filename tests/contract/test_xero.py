@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from core.accounting.port import PreparedWrite
+from core.accounting.xero.oauth import SCOPE
 from core.errors import (
     AccessExpiredError,
     OutcomeUnknownError,
@@ -327,6 +328,17 @@ async def test_a_missing_scope_needs_a_new_consent(xero: XeroBench) -> None:
     xero.provider = await xero.reopen()
     with pytest.raises(ReconnectRequiredError):
         await xero.provider.execute(write)
+
+
+async def test_without_the_right_to_reports_only_the_balance_is_missing(xero: XeroBench) -> None:
+    without = SCOPE.replace(" accounting.reports.trialbalance.read", "")
+    assert without != SCOPE
+    xero.tokens = await xero.control.connect(xero.tenant, scope=without)
+    xero.provider = await xero.reopen()
+    with pytest.raises(ProviderRejectedError) as refused:
+        await xero.provider.read_balance(xero.clearing_account)
+    assert refused.value.reason is Reason.NO_RIGHTS
+    assert (await xero.provider.execute(await frozen(xero, sale(xero)))).total_minor == 25000
 
 
 # -- what it costs

@@ -12,7 +12,8 @@ import msgspec
 from core.accounting.xero.amounts import minor_units
 from core.accounting.xero.answers import read_list
 from core.accounting.xero.client import XeroClient
-from core.errors import OutcomeUnknownError, ProviderUnavailableError
+from core.errors import OutcomeUnknownError, ProviderRejectedError, ProviderUnavailableError, ReconnectRequiredError
+from core.reasons import Reason
 
 _DEBIT, _CREDIT = "YTD Debit", "YTD Credit"
 
@@ -54,8 +55,13 @@ async def read_balance(client: XeroClient, account_id: str, *, currency: str) ->
 
     Raises:
         ProviderUnavailableError: the report is not one that can be read.
+        ProviderRejectedError: ``NO_RIGHTS``: whoever connected may not read reports, or consented before we asked for
+            them. That stops the proof and nothing else; a connection that is gone shows itself in every other call.
     """
-    reply = await client.read("/Reports/TrialBalance")
+    try:
+        reply = await client.read("/Reports/TrialBalance")
+    except ReconnectRequiredError as exc:
+        raise ProviderRejectedError(Reason.NO_RIGHTS, exc.text, request_id=exc.request_id, status=exc.status) from exc
     reports = read_list(reply.body, "Reports", Report, request_id=reply.request_id)
     try:
         lines = [line for report in reports for line in _flat(report.rows)]
