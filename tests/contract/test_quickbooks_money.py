@@ -250,6 +250,14 @@ async def test_a_company_with_several_currencies_gets_its_home_currency_named(qu
     assert (await posted(quickbooks, await a_document(quickbooks, kind))).total_minor == 10000
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_document_opens_on_its_own_page(quickbooks: Books, kind: str) -> None:
+    made = await posted(quickbooks, await a_document(quickbooks, kind))
+    url = quickbooks.provider.document_url(DocumentKind(kind), made.external_id)
+    page = await quickbooks.control.get(str(url), follow_redirects=True)
+    assert (page.status_code, "100.00" in page.text) == (200, True)
+
+
 # -- found again
 
 
