@@ -20,9 +20,9 @@ from core.connections.attach import attach
 from core.connections.books import connect_built_in, refresh_books
 from core.connections.providers import open_books
 from core.connections.refresh import put_tokens
-from core.db.models import BooksTaxCode, Connection, ConnectionMode
+from core.db.models import AccountRole, BooksTaxCode, Connection, ConnectionMode
 from core.mapping.role_specs import SPECS
-from core.mapping.roles import create_roles
+from core.mapping.roles import create_roles, save_role
 from core.mapping.save import save_mapping
 from core.oauth import Identity, TokenSet
 from core.sync.worker import Worker
@@ -97,6 +97,7 @@ async def _keep_books(wiring: Wiring, owner: Owner) -> MockAccountingAdapter:
     books = open_books(wiring, connection, "")
     assert isinstance(books, MockAccountingAdapter)
     income = await books.create_account("Income of the story", AccountType.INCOME, key="income")
+    bank = await books.create_account("Bank of the story", AccountType.BANK, key="bank")
     await refresh_books(wiring, tenant_id=owner.tenant_id, connection_id=connection_id)
     await create_roles(
         wiring,
@@ -106,6 +107,15 @@ async def _keep_books(wiring: Wiring, owner: Owner) -> MockAccountingAdapter:
         by_user_id=owner.user_id,
     )
     async with wiring.db.tenant(owner.tenant_id, write=True) as session:
+        await save_role(
+            session,
+            tenant_id=owner.tenant_id,
+            connection_id=connection_id,
+            role=AccountRole.BANK,
+            account_id=bank.external_id,
+            by_user_id=owner.user_id,
+            now=wiring.runtime.now(),
+        )
         codes = (await session.execute(select(BooksTaxCode).where(BooksTaxCode.is_active))).scalars().all()
         await save_mapping(
             session,
