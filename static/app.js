@@ -31,3 +31,6 @@ if (!("commandForElement" in HTMLButtonElement.prototype)) {
     if (dialog) button.getAttribute("command") === "show-modal" ? dialog.showModal() : dialog.close();
   });
 }
+
+/* 4. Printing is the browser's own; the button is only shown where this runs. */
+document.addEventListener("click", ({ target }) => target.closest("[data-print]") && window.print());

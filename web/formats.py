@@ -55,6 +55,13 @@ def write_long_date(when: date | datetime, place: Place) -> str:
     return _write_date(when, place, "MMMMd", "long")
 
 
+def write_month(first: date, place: Place) -> str:
+    """Return "November"; the year follows if it is not this year."""
+    if first.year == local_day(place.now, place).year:
+        return _date_by_skeleton(first, "MMMM", place.locale)
+    return _date_by_skeleton(first, "yMMMM", place.locale)
+
+
 def write_period(first: date, last: date, place: Place) -> str:
     """Return "November 1 – 22", "October 30 – November 4", or both dates with their years."""
     this_year = local_day(place.now, place).year

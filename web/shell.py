@@ -57,6 +57,7 @@ def build_shell(request: AnyRequest, *, page: str, visitor: Visitor, standing: S
         workspace_note=visitor.user_email,
         nav=build_nav(
             attention=standing.attention.count,
+            untied=standing.untied,
             unmapped=standing.unmapped,
             broken=standing.broken,
             is_started=standing.posting_starts_at is not None,

@@ -18,7 +18,7 @@ from web import formats
 from web.assets import AssetError, Assets
 from web.views.chart import build_chart
 from web.views.doors import zone_groups
-from web.views.looks import ACTIONS, CONNECTION_STATES, HEALTH_STATES, STATES
+from web.views.looks import ACTIONS, CONNECTION_STATES, HEALTH_STATES, PAYOUT_STATES, STATES
 from web.views.shell import Place
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
@@ -58,6 +58,7 @@ def build_environment(assets: Assets, *, templates: Path = TEMPLATES) -> Environ
         STATES=STATES,
         CONNECTION_STATES=CONNECTION_STATES,
         HEALTH_STATES=HEALTH_STATES,
+        PAYOUT_STATES=PAYOUT_STATES,
         ACTIONS=ACTIONS,
     )
     return env

@@ -121,7 +121,8 @@ class Evidence:
 class PayoutRow:
     """One payout with its proof in figures. ``in_books_minor`` and ``difference_minor`` are None where it is too early.
 
-    ``parts`` is None where Stripe names none. ``waiting`` counts what is not in the books yet.
+    ``parts`` is None where Stripe names none. ``waiting`` counts what is not in the books yet. ``transfer_minor`` is
+    what its own transfers move to the bank by the books, None while there are none.
     """
 
     id: UUID
@@ -135,6 +136,7 @@ class PayoutRow:
     difference_minor: int | None
     waiting: int
     left_out: int
+    transfer_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +237,7 @@ def judge(payout: Payout, found: Evidence, *, starts_at: datetime | None) -> Pay
         difference_minor=off if is_told and not is_off_in_parts else None,
         waiting=found.missing + (found.transfer_minor is None and payout.status == "paid"),
         left_out=found.left_out,
+        transfer_minor=found.transfer_minor,
     )
 
 

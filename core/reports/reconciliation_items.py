@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import and_, case, func, select, tuple_
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -25,11 +25,12 @@ from core.db.models import (
     Refund,
     SyncItem,
 )
+from core.reasons import Reason
 from core.reports import words
 from core.reports.payments import client_name
 from core.reports.query import OPEN_STATES
 from core.reports.reconciliation_amounts import Amount, read_amounts
-from core.reports.reconciliation_changes import Changed, changed_of, changed_statement
+from core.reports.reconciliation_changes import Changed, changed_of, changed_statement, is_changed
 from core.reports.reconciliation_kinds import IS_PAYOUT_ITSELF
 from core.reports.standing import Standing
 from core.reports.statements import NOTHING_SOLD, Sold, read_sold
@@ -176,6 +177,29 @@ class Totals:
         return [OpenTotal(currency, *self._sums[currency]) for currency in order]
 
 
+def _open_payment_states() -> ColumnElement[bool]:
+    """Say of a payment that it is not in the books; one that was changed there is listed as its document instead."""
+    item = aliased(SyncItem)
+    stands_changed = (
+        exists()
+        .where(item.payment_id == Payment.id, item.kind == ItemKind.SALE)
+        .where(BooksDocument.item_id == item.id, is_changed())
+    )
+    is_told_there = and_(Payment.reason == Reason.CHANGED_IN_BOOKS, stands_changed)
+    return and_(Payment.state.in_(OPEN_STATES), or_(Payment.reason.is_(None), ~is_told_there))
+
+
+def _open_item_states(books_id: UUID) -> ColumnElement[bool]:
+    stands_changed = exists().where(BooksDocument.item_id == SyncItem.id, is_changed())
+    is_told_there = and_(SyncItem.reason == Reason.CHANGED_IN_BOOKS, stands_changed)
+    return and_(
+        SyncItem.state.in_(OPEN_ITEM_STATES),
+        SyncItem.kind.in_(OTHER_KINDS),
+        SyncItem.connection_id == books_id,
+        or_(SyncItem.reason.is_(None), ~is_told_there),
+    )
+
+
 def _place(one: OpenItem) -> Place:
     return one.at, one.id
 
@@ -183,7 +207,7 @@ def _place(one: OpenItem) -> Place:
 async def _payment_totals(session: AsyncSession) -> list[tuple[str, int, int]]:
     currency = func.lower(func.coalesce(Payment.settled_currency, Payment.currency))
     net = func.coalesce(Payment.settled_minor, Payment.amount_minor) - func.coalesce(Payment.fee_minor, 0)
-    statement = select(currency, func.count(), func.sum(net)).where(Payment.state.in_(OPEN_STATES)).group_by(currency)
+    statement = select(currency, func.count(), func.sum(net)).where(_open_payment_states()).group_by(currency)
     return [(code, count, int(minor)) for code, count, minor in await session.execute(statement)]
 
 
@@ -194,7 +218,7 @@ async def read_open_payments(
     statement = (
         select(Payment, Customer.name, Customer.email)
         .join(Customer, Customer.id == Payment.customer_id)
-        .where(Payment.state.in_(OPEN_STATES))
+        .where(_open_payment_states())
         .order_by(Payment.paid_at.desc(), Payment.id.desc())
         .limit(limit)
     )
@@ -252,11 +276,7 @@ async def read_open_others(
         .outerjoin(Payout, and_(SyncItem.kind == ItemKind.PAYOUT, Payout.stripe_id == SyncItem.source_id))
         .outerjoin(paid, paid.id == func.coalesce(SyncItem.payment_id, Refund.payment_id, Dispute.payment_id))
         .outerjoin(Customer, Customer.id == paid.customer_id)
-        .where(
-            SyncItem.state.in_(OPEN_ITEM_STATES),
-            SyncItem.kind.in_(OTHER_KINDS),
-            SyncItem.connection_id == standing.books.connection.id,
-        )
+        .where(_open_item_states(standing.books.connection.id))
         .order_by(SyncItem.created_at.desc(), SyncItem.id.desc())
         .limit(limit)
     )

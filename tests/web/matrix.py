@@ -8,10 +8,11 @@ tenant's id and one that does not exist: both must be the same 404.
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from core.db.models import ItemState, PaymentState
+from core.db.models import ItemKind, ItemState, PaymentState
 from core.reasons import Reason
 from core.wiring import Wiring
 from tests.factories import make_connection
+from tests.moves import make_item, make_payout
 from tests.sales import make_payment, make_sale_item, make_service
 
 
@@ -38,6 +39,7 @@ class Line:
 
 _KEY = {"key": "quickbooks"}
 _OWN_PAYMENT = {"payment_id": "payment"}
+_OWN_PAYOUT = {"payout_id": "payout"}
 _TABLE = ("q", "show", "service", "period", "from", "to", "sort", "before", "after")
 
 MATRIX: dict[tuple[str, str], Line] = {
@@ -80,6 +82,13 @@ MATRIX: dict[tuple[str, str], Line] = {
     ("POST", "/mapping/accounts"): Line(owner=303, member=303),
     ("POST", "/mapping/refresh"): Line(owner=303, member=303),
     ("POST", "/mapping/{row_id:str}"): Line(owner=303, member=303, ids={"row_id": "service"}),
+    ("GET", "/reconciliation"): Line(query=("month", "day", "before", "after", "open")),
+    ("GET", "/reconciliation/unreconciled.csv"): Line(),
+    ("POST", "/reconciliation/check"): Line(owner=303, member=303),
+    ("POST", "/reconciliation/items/{item_id:uuid}/retry"): Line(owner=303, member=303, ids={"item_id": "item"}),
+    ("GET", "/payouts.csv"): Line(query=("month",)),
+    ("GET", "/payouts/{payout_id:uuid}"): Line(ids=_OWN_PAYOUT),
+    ("GET", "/payouts/{payout_id:uuid}/lines.csv"): Line(ids=_OWN_PAYOUT),
     ("GET", "/payments"): Line(query=_TABLE),
     ("GET", "/payments.csv"): Line(query=("of", *_TABLE)),
     ("GET", "/payments/{payment_id:uuid}"): Line(ids=_OWN_PAYMENT),
@@ -107,4 +116,21 @@ async def make_things(wiring: Wiring, tenant_id: UUID) -> dict[str, str]:
         reason_detail={"books": "QuickBooks"},
     )
     await make_sale_item(wiring, payment, books.id, state=ItemState.NEEDS_ATTENTION, reason=Reason.CUSTOMER_INACTIVE)
-    return {"payment": str(payment.id), "service": str(service.id)}
+    payout = await make_payout(
+        wiring, tenant_id, stripe.id, amount=40752, arrives=wiring.runtime.now().date(), automatic=False
+    )
+    refund = await make_item(
+        wiring,
+        tenant_id,
+        books.id,
+        ItemKind.REFUND,
+        "re_1",
+        state=ItemState.NEEDS_ATTENTION,
+        reason=Reason.PERIOD_CLOSED,
+    )
+    return {
+        "payment": str(payment.id),
+        "service": str(service.id),
+        "payout": str(payout.id),
+        "item": str(refund.id),
+    }

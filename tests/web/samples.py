@@ -17,7 +17,7 @@ SHELL = views.Shell(
     csrf_token="token-of-the-session",
     workspace_name="Juniper Lane Photography",
     workspace_note="Portland, Oregon",
-    nav=views.build_nav(attention=3, unmapped=2, broken=0),
+    nav=views.build_nav(attention=3, untied=1, unmapped=2, broken=0),
     health=(
         views.HealthLine(name="Stripe", state="connected"),
         views.HealthLine(name="QuickBooks", state="connected"),
@@ -483,6 +483,216 @@ BROKEN = views.Notice(
     link=views.Link(label="Reconnect QuickBooks", href="/connections#books"),
 )
 
+
+def line(label: str, amount: int | None, small: str = "") -> views.ProofLine:
+    return views.ProofLine(label=label, amount_minor=amount, small=small)
+
+
+def payout_row(number: int, day: int, state: str, **more: Any) -> views.PayoutRowView:
+    return views.PayoutRowView(
+        id=f"{number:08x}-0000-4000-8000-00000000000b", day=date(2026, 11, day), state=state, currency="USD", **more
+    )
+
+
+CLEARING = views.ClearingView(
+    currency="USD",
+    books=line("1150 Stripe clearing", 880573, "in QuickBooks, read 2 minutes ago"),
+    explained=(
+        line("Payments not posted yet", 485736, "5, net of fees"),
+        line("Changed or removed by hand", -1240, "1"),
+    ),
+    settled_minor=1365069,
+    stripe=line("Stripe balance", 1365069, "read 1 minute ago"),
+    difference_minor=0,
+    first_day=date(2026, 3, 1),
+    today=date(2026, 11, 22),
+    keep=(("month", "2026-11"),),
+)
+MONTH = views.MonthView(
+    first=date(2026, 11, 1),
+    name="November",
+    currency="USD",
+    lines=(
+        line("Gross", 1968898, "22 payments"),
+        line("Stripe fees", -59262),
+        line("Refunds", -17500),
+        line("Disputes", -22500),
+    ),
+    net_minor=1869636,
+    differ_minor=-1240,
+    off=1,
+    rows=(
+        payout_row(1, 23, "on_its_way", amount_minor=620523, payments="11 payments", gross_minor=639398,
+                   fees_minor=-18875),
+        payout_row(2, 16, "tied", amount_minor=555325, payments="8 payments", gross_minor=614898, fees_minor=-19573,
+                   refunds_minor=-17500, disputes_minor=-22500, in_books_minor=555325, difference_minor=0),
+        payout_row(3, 12, "by_hand", amount_minor=20000, note="Stripe gives no breakdown", in_books_minor=20000,
+                   difference_minor=0),
+        payout_row(4, 9, "off", amount_minor=851325, payments="8 payments", gross_minor=877000, fees_minor=-25675,
+                   in_books_minor=850085, difference_minor=-1240),
+        payout_row(5, 6, "waiting", amount_minor=10000, payments="1 payment", note="For 2 entries", gross_minor=10330,
+                   fees_minor=-330),
+        payout_row(6, 4, "failed", amount_minor=30000, note="", gross_minor=30900, fees_minor=-900),
+        payout_row(7, 2, "before_start", amount_minor=462986, note="Out of scope"),
+    ),
+    pager=views.Pager(total=32, older_href="/reconciliation?before=2026-11-02-7"),
+    earlier_href="/reconciliation?month=2026-10",
+    earlier_label="October",
+    later_href="/reconciliation?month=2026-12",
+    later_label="December",
+    csv_href="/payouts.csv?month=2026-11",
+)  # fmt: skip
+
+
+def open_row(
+    number: int, title: str, sub: str, state: str, reason: str, age: str, amount: int | None, **more: Any
+) -> Any:
+    return views.OpenRowView(
+        id=f"{number:08x}-0000-4000-8000-00000000000c", title=title, sub=sub, state=state, reason=reason, age=age,
+        currency="USD", amount_minor=amount, **more,
+    )  # fmt: skip
+
+
+OPEN = views.OpenView(
+    count=32,
+    rows=(
+        open_row(1, "Transfer 412", "of November 9", "needs_attention", "Total was $8,513.25, now $8,500.85", "13 days",
+                 -1240, action="see_proof", action_href="/payouts/00000004-0000-4000-8000-00000000000b"),
+        open_row(2, "Priya Raman", "Engagement session", "syncing", "", "Today", 55802, href="/payments/40"),
+        open_row(3, "Stripe fees of November 20", "", "waiting", "QuickBooks is not answering", "2 days", -4120),
+        open_row(4, "Maya Lindqvist & Owen Park", "Second photographer", "needs_attention",
+                 "No income account for this service", "1 day", 58230, href="/payments/38", action="choose_account",
+                 action_href="/mapping#s-second"),
+        open_row(5, "Movement at Stripe", "txn_1QK4mT2eZvKYlo2C1f9xHb7d", "needs_attention",
+                 "Stripe calls this “climate contribution”", "4 days", -500, action="choose_category"),
+        open_row(6, "Refund to Hannah Bergström", "re_3QK4mT2eZvKYlo2C1f9xHb7d", "needs_attention",
+                 "That month is closed in QuickBooks", "5 days", -17500, href="/payments/35", action="retry",
+                 retry_path="/reconciliation/items/00000006-0000-4000-8000-00000000000c/retry"),
+        open_row(7, "Dispute of a client", "dp_1", "waiting", "", "Today", None),
+    ),
+    totals=(views.OpenSum(currency="USD", amount_minor=90672), views.OpenSum(currency="EUR", amount_minor=4000)),
+    pager=views.Pager(older_href="/reconciliation?open=1-2#open", newer_href="/reconciliation#open"),
+)  # fmt: skip
+RECONCILIATION = views.ReconciliationView(
+    live_since=48210, books_name="QuickBooks", clearing=CLEARING, month=MONTH, open=OPEN, can_check=True
+)
+RECONCILIATION_DAY = replace(
+    RECONCILIATION,
+    clearing=replace(
+        CLEARING,
+        day=date(2026, 10, 31),
+        difference_minor=1250,
+        notes=("No entry of ours explains this amount. Look in QuickBooks for an entry that somebody else made.",),
+    ),
+    month=replace(MONTH, off=0, differ_minor=0, later_href="", pager=None, rows=MONTH.rows[1:3]),
+    open=views.OpenView(count=0, rows=()),
+)
+RECONCILIATION_NEW = replace(
+    RECONCILIATION,
+    clearing=None,
+    can_check=False,
+    setup=views.Link(label="Connect your books", href="/connections#books"),
+    month=replace(MONTH, rows=(), off=0, differ_minor=0, pager=None),
+    open=views.OpenView(count=0, rows=()),
+)
+
+
+def mark(label: str, number: int, times: int = 1) -> views.DocumentMark:
+    href = f"https://qbo.example/app/{label.partition(' ')[0].lower()}?txnId={number}"
+    return views.DocumentMark(label=label, external_id=str(number), times=times, href=href)
+
+
+def part(number: int, title: str, sub: str, day: int, net: int, off: int = 0, **more: Any) -> views.CertificateLine:
+    marks = more.pop("documents", (mark(f"Invoice {number}", 200 + number), mark(f"Payment {number}", 400 + number)))
+    return views.CertificateLine(
+        key=f"txn_{number}", code=f"txn_1QK4mT2eZvKYlo2C1f9x{number}", title=title, sub=sub, day=date(2026, 11, day),
+        stripe_minor=net, ours_minor=net, books_minor=net + off, difference_minor=off, is_odd=bool(off),
+        documents=(*marks, mark("Expense 71", 671)), **more,
+    )  # fmt: skip
+
+
+PAYOUT = views.PayoutView(
+    live_since=48210,
+    id="00000002-0000-4000-8000-00000000000b",
+    stripe_id="po_1R1116LqvKYlo2C1f9xHb7d",
+    title="Payout of November 16",
+    subtitle="Paid to Umpqua checking ending 8841, covers November 6 – 12",
+    books_name="QuickBooks",
+    day=date(2026, 11, 16),
+    state="tied",
+    currency="USD",
+    proof=(
+        line("Gross", 614898, "8 payments"),
+        line("Stripe fees", -19573, "with $15.00 for disputes"),
+        line("Refunds", -17500, "1"),
+        line("Disputes", -22500, "1"),
+    ),
+    net_minor=555325,
+    ends=(
+        line("Arrived in Umpqua checking ending 8841", 555325, "confirmed by Stripe on November 16"),
+        line("Transfer in QuickBooks", 555325),
+    ),
+    difference_minor=0,
+    transfers=(mark("Transfer 412", 1412),),
+    lines=(
+        part(1073, "Eleanor & Sam Hughes", "Wedding, second instalment", 12, 237865, href="/payments/1"),
+        part(1072, "Freya Nyström", "Mini session", 11, 21817, href="/payments/2"),
+        part(1071, "Oluwaseun Adeyemi", "Portrait session", 11, 40752, href="/payments/3"),
+        part(88, "Hannah Bergström", "Refund, Portrait session", 10, -17500, documents=(mark("Refund 88", 1088),)),
+        part(41, "Freya Nyström", "Dispute, Mini session", 12, -24000, documents=(mark("Transfer 41", 1041),)),
+    ),
+    stripe_minor=555325,
+    ours_minor=555325,
+    books_minor=555325,
+    once="10 lines, 29 entries, each in QuickBooks once.",
+    read_at=at(22, 10, 20),
+    prepared="November 22, 2026 at 10:22 am from Stripe payout po_1R1116Lq and QuickBooks transfer 412.",
+    can_check=True,
+    csv_href="/payouts/00000002-0000-4000-8000-00000000000b/lines.csv",
+)
+PAYOUT_OFF = replace(
+    PAYOUT,
+    state="off",
+    difference_minor=-3300,
+    books_minor=552025,
+    lines=(
+        part(1073, "Eleanor & Sam Hughes", "Wedding, second instalment", 12, 237865),
+        part(1071, "Oluwaseun Adeyemi", "Portrait session", 11, 42014, -3300, href="/payments/3",
+             words="Payment 1071: Total was $433.00, now $400.00"),
+        views.CertificateLine(
+            key="shared-2", title="Expense 72", sub="Books several lines of this payout together",
+            day=date(2026, 11, 11), stripe_minor=None, ours_minor=None, books_minor=0, difference_minor=0,
+            documents=(mark("Expense 72", 672, times=2),), words="Before your first day, in the opening balance",
+        ),
+    ),
+    more=3,
+    once="1 entry stands in QuickBooks more than once.",
+    is_doubled=True,
+)  # fmt: skip
+PAYOUT_BY_HAND = replace(
+    PAYOUT,
+    state="by_hand",
+    notice="Stripe gives no breakdown here.",
+    notice_text=(
+        "You started this payout by hand, so Stripe does not say what is in it. The balance check on the"
+        " reconciliation page covers it."
+    ),
+    proof=(),
+    lines=(),
+    once="0 lines, 1 entry, each in QuickBooks once.",
+    read_at=None,
+)
+PAYOUT_ON_ITS_WAY = replace(
+    PAYOUT,
+    state="on_its_way",
+    difference_minor=None,
+    transfers=(),
+    ends=(
+        line("Arrived in your bank", None, "expected on November 16"),
+        line("Transfer in QuickBooks", None, "not there yet"),
+    ),
+)
+
 # name of the sample -> template and context
 PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "payments": ("payments/index.html", {"shell": SHELL, "view": PAYMENTS}),
@@ -535,6 +745,16 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
             ),
         },
     ),
+    "reconciliation": ("reconciliation/index.html", {"shell": shell("reconciliation"), "view": RECONCILIATION}),
+    "reconciliation-day": ("reconciliation/index.html", {"shell": shell("reconciliation"), "view": RECONCILIATION_DAY}),
+    "reconciliation-new": (
+        "reconciliation/index.html",
+        {"shell": shell("reconciliation", banner=BROKEN), "view": RECONCILIATION_NEW},
+    ),
+    "payout": ("payout/index.html", {"shell": shell("reconciliation"), "view": PAYOUT}),
+    "payout-off": ("payout/index.html", {"shell": shell("reconciliation"), "view": PAYOUT_OFF}),
+    "payout-by-hand": ("payout/index.html", {"shell": shell("reconciliation"), "view": PAYOUT_BY_HAND}),
+    "payout-on-its-way": ("payout/index.html", {"shell": shell("reconciliation"), "view": PAYOUT_ON_ITS_WAY}),
     "connections": ("connections/index.html", {"shell": shell("connections"), "view": CONNECTIONS}),
     "connections-new": ("connections/index.html", {"shell": shell("connections"), "view": CONNECTIONS_NEW}),
     "disconnect": ("connections/disconnect.html", {"shell": shell("connections"), "view": QUICKBOOKS_BROKEN}),

@@ -313,7 +313,7 @@ def test_the_checklist_is_the_way_on_until_posting_has_started(env: Environment)
     shell = replace(samples.shell("payments"), nav=views.build_nav(is_started=False))
     view = replace(samples.PAYMENTS, rows=(), attention=None, is_started=False)
     text = " ".join(Page(show(env, "payments", shell=shell, view=view)).text.split())
-    assert "Get started Payments Mapping Connections" in text
+    assert "Get started Payments Reconciliation Mapping Connections" in text
     assert "No payments yet" in text
     assert "within a second" not in text
     assert [item.key for item in views.build_nav()] == ["payments", "mapping", "connections"]

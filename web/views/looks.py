@@ -32,6 +32,17 @@ STATES: dict[str, Look] = {
     "undone": Look("undo-2", "Undone"),
 }
 
+# How a payout stands: core.reports.payouts.PayoutState.
+PAYOUT_STATES: dict[str, Look] = {
+    "tied": Look("circle-check", "Tied out"),
+    "off": Look("triangle-alert", "Does not tie"),
+    "on_its_way": Look("clock", "On its way"),
+    "waiting": Look("clock", "Waiting"),
+    "by_hand": Look("info", "By hand"),
+    "failed": Look("undo-2", "Failed"),
+    "before_start": Look("circle-minus", "Before your first day"),
+}
+
 # The state of a connection, on its card and (second word) at the foot of the sidebar.
 CONNECTION_STATES: dict[str, Look] = {
     "connected": Look("circle-check", "Connected"),

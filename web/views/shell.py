@@ -90,7 +90,7 @@ class Shell:
 
 
 def build_nav(
-    *, attention: int = 0, unmapped: int = 0, broken: int = 0, is_started: bool = True
+    *, attention: int = 0, untied: int = 0, unmapped: int = 0, broken: int = 0, is_started: bool = True
 ) -> tuple[NavItem, ...]:
     """Return the main navigation with its counts. A new page is one more line here.
 
@@ -106,6 +106,14 @@ def build_nav(
             icon="receipt-text",
             count=attention,
             count_words="need attention" if attention != 1 else "needs attention",
+        ),
+        NavItem(
+            key="reconciliation",
+            label="Reconciliation",
+            href="/reconciliation",
+            icon="scale",
+            count=untied,
+            count_words="payouts do not tie" if untied != 1 else "payout does not tie",
         ),
         NavItem(
             key="mapping",
