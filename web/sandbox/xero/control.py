@@ -27,7 +27,7 @@ _RECORDS = _TENANT + "/records/{element:str}"
 _RECORD = _RECORDS + "/{record:str}"
 ASKED_SCOPES = (
     "openid profile email offline_access accounting.invoices accounting.payments accounting.banktransactions "
-    "accounting.contacts accounting.settings.read"
+    "accounting.contacts accounting.settings.read accounting.reports.trialbalance.read"
 )
 
 Work = Callable[[ControlCall[msgspec.Raw]], Any]
