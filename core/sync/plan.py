@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.books.documents import Customer as CustomerDocument
 from core.books.documents import MoneyDocument
 from core.books.facts import FactLine, SaleFacts
+from core.books.mapping import MappingRules
 from core.books.posting import plan_sale
 from core.books.profile import BookAccount, BooksProfile, BookTaxCode
 from core.books.roles import AccountRole, RoleChoice
@@ -39,18 +40,29 @@ async def plan_now(
         StopError: why nothing can be posted yet.
     """
     facts = await sale_facts(session, payment, profile.home_currency)
-    rules = await load_rules(session, profile.connection_id)
+    rules = profile.rules or await load_rules(session, profile.connection_id)
     books = await books_profile(session, profile)
     return plan_sale(facts, rules, books, reference=reference)
 
 
 class ConnectedBooks:
-    """What the planner needs to know of a connection, read once per lane."""
+    """What the planner needs to know of a connection, read once per lane.
+
+    ``rules`` and ``profile`` are read anew for each plan, unless :meth:`remember` has kept them.
+    """
 
     def __init__(self, connection: Connection, name: str) -> None:
         self.connection_id = connection.id
         self.name = name
         self.home_currency = connection.currency
+        self.rules: MappingRules | None = None
+        self.profile: BooksProfile | None = None
+
+    async def remember(self, session: AsyncSession) -> BooksProfile:
+        """Keep the decisions of this moment, for whoever plans thousands of documents and posts none."""
+        self.rules = await load_rules(session, self.connection_id)
+        self.profile = await books_profile(session, self)
+        return self.profile
 
 
 async def sale_facts(session: AsyncSession, payment: Payment, home_currency: str) -> SaleFacts:
@@ -112,6 +124,8 @@ async def customer_document(session: AsyncSession, payment: Payment, currency: s
 
 async def books_profile(session: AsyncSession, books: ConnectedBooks) -> BooksProfile:
     """Return the connected books as last read: accounts, tax codes, roles and settings in force."""
+    if books.profile is not None:
+        return books.profile
     accounts = await session.execute(select(BooksAccount).where(BooksAccount.connection_id == books.connection_id))
     codes = await session.execute(select(BooksTaxCode).where(BooksTaxCode.connection_id == books.connection_id))
     return BooksProfile(

@@ -84,8 +84,15 @@ async def offer_movements(
     already; otherwise they are offered once they have been fetched.
     """
     ground = await find_ground(session)
-    if ground is None:
-        return
+    if ground is not None:
+        wanted = await wanted_for(session, ground, rows, now=now, is_news=is_news)
+        await ask_for(session, ground, wanted, now=now)
+
+
+async def wanted_for(
+    session: AsyncSession, ground: Ground, rows: Iterable[BalanceTransaction], *, now: datetime, is_news: bool = True
+) -> list[Wanted]:
+    """Return the items that book balance transactions and their fees, without asking for any; no sales."""
     in_scope = [row for row in rows if row.created_at >= ground.starts_at]
     by: dict[BookedBy, set[str]] = {who: set() for who in BookedBy}
     for row in in_scope:
@@ -95,8 +102,7 @@ async def offer_movements(
     wanted += [
         Wanted(kind, stripe_id, now, payment_id, is_news) for kind, stripe_id, payment_id in await _known(session, by)
     ]
-    await ask_for(session, ground, wanted, now=now)
-    await _offer_fees(session, ground, in_scope, now=now)
+    return wanted + await _wanted_fees(session, ground, in_scope, now=now)
 
 
 async def _known(session: AsyncSession, by: dict[BookedBy, set[str]]) -> list[tuple[ItemKind, str, UUID | None]]:
@@ -115,17 +121,18 @@ async def offer_fees(session: AsyncSession, rows: Iterable[BalanceTransaction], 
     """Offer the fees of balance transactions that no document has taken up yet, in the style that the tenant chose."""
     ground = await find_ground(session)
     if ground is not None:
-        await _offer_fees(session, ground, [row for row in rows if row.created_at >= ground.starts_at], now=now)
+        in_scope = [row for row in rows if row.created_at >= ground.starts_at]
+        await ask_for(session, ground, await _wanted_fees(session, ground, in_scope, now=now), now=now)
 
 
-async def _offer_fees(
+async def _wanted_fees(
     session: AsyncSession, ground: Ground, rows: Sequence[BalanceTransaction], *, now: datetime
-) -> None:
+) -> list[Wanted]:
     open_ = [
         row for row in rows if row.fee_minor and row.fee_item_id is None and not books_its_fee(row.reporting_category)
     ]
     if not open_:
-        return
+        return []
     style = await _fee_style(session, ground)
     wanted: dict[str, Wanted] = {}
     for row in open_:
@@ -134,7 +141,7 @@ async def _offer_fees(
             name, is_first = await _free_name(session, ground, base)
             # What comes late waits for what else is late, so that a day makes few documents.
             wanted[base] = Wanted(ItemKind.FEES, name, due_at if is_first else max(due_at, now + FEES_WAIT))
-    await ask_for(session, ground, wanted.values(), now=now)
+    return list(wanted.values())
 
 
 async def _fee_style(session: AsyncSession, ground: Ground) -> FeeStyle:
@@ -207,11 +214,11 @@ async def offer_everything(session: AsyncSession, tenant_id: UUID, *, now: datet
         return
     for opening in (await session.execute(select(OpeningBalance))).scalars().all():
         await offer_opening(session, opening, now=now)
-    async for rows in _since(session, ground):
+    async for rows in rows_since(session, ground):
         await offer_movements(session, rows, now=now, is_news=False)
 
 
-async def _since(session: AsyncSession, ground: Ground) -> AsyncIterator[Sequence[BalanceTransaction]]:
+async def rows_since(session: AsyncSession, ground: Ground) -> AsyncIterator[Sequence[BalanceTransaction]]:
     """Yield the balance transactions since the first day, oldest first, some hundreds at a time."""
     after: tuple[datetime, UUID] = (ground.starts_at, UUID(int=0))
     while True:

@@ -73,7 +73,7 @@ async def ask_for(session: AsyncSession, ground: Ground, wanted: Iterable[Wanted
 
 
 async def _ask_some(session: AsyncSession, ground: Ground, wanted: Sequence[Wanted], *, now: datetime) -> int:
-    mine, elsewhere = await _existing(session, ground, wanted)
+    mine, elsewhere = await existing_items(session, ground, wanted)
     new, count = [], 0
     for one in wanted:
         key = (one.kind, one.source_id)
@@ -88,7 +88,7 @@ async def _ask_some(session: AsyncSession, ground: Ground, wanted: Sequence[Want
     return count + len(made)
 
 
-async def _existing(
+async def existing_items(
     session: AsyncSession, ground: Ground, wanted: Sequence[Wanted]
 ) -> tuple[dict[tuple[ItemKind, str], SyncItem], set[tuple[ItemKind, str]]]:
     """Return the items of the books in use, and the names of those that other books have for good."""
