@@ -33,6 +33,9 @@ _BOOKED_BY = {
     "payout_reversal": BookedBy.PAYOUT,
 }
 
+CHARGE_PREFIXES = ("ch_", "py_")
+"""How ids of charges begin. A bank debit that fails after it succeeded may name its charge, not a refund."""
+
 _CHARGED_BY_STRIPE = frozenset({"fee", "tax", "network_cost"})
 _HELD_BACK = frozenset(
     {

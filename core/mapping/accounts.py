@@ -95,7 +95,8 @@ async def _questions(session: AsyncSession, connection_id: UUID) -> list[Questio
     )
     found: dict[str, list[str]] = {}
     for item in (await session.execute(statement)).scalars():
-        category = str(item.reason_detail.get("category", ""))
+        # ``category`` is the word for people; the answer is stored under Stripe's own.
+        category = str(item.reason_detail.get("reporting_category") or item.reason_detail.get("category", ""))
         found.setdefault(category, []).append(str(item.reason_detail.get("amount", "")))
     return [Question(category, len(amounts), amounts[0]) for category, amounts in list(found.items())[:MAX_QUESTIONS]]
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import CompoundSelect, exists, or_, select, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.books.categories import BookedBy, booked_by, books_its_fee
+from core.books.categories import CHARGE_PREFIXES, BookedBy, booked_by, books_its_fee
 from core.books.roles import FeeStyle
 from core.db.models import (
     BalanceTransaction,
@@ -106,10 +106,14 @@ async def wanted_for(
 
 
 async def _known(session: AsyncSession, by: dict[BookedBy, set[str]]) -> list[tuple[ItemKind, str, UUID | None]]:
-    """Return those refunds, disputes and settled payouts that have been fetched."""
+    """Return those refunds, disputes and settled payouts that have been fetched, and every failed charge."""
     found: list[tuple[ItemKind, str, UUID | None]] = []
     refunds = select(Refund).where(Refund.stripe_id.in_(by[BookedBy.REFUND]))
     found += [(ItemKind.REFUND, row.stripe_id, row.payment_id) for row in (await session.execute(refunds)).scalars()]
+    failed = {name for name in by[BookedBy.REFUND] if name.startswith(CHARGE_PREFIXES)}
+    payments = select(Payment.stripe_charge_id, Payment.id).where(Payment.stripe_charge_id.in_(failed))
+    payment_of = {row.stripe_charge_id: row.id for row in (await session.execute(payments)).all()}
+    found += [(ItemKind.REFUND, name, payment_of.get(name)) for name in sorted(failed)]
     disputes = select(Dispute).where(Dispute.stripe_id.in_(by[BookedBy.DISPUTE]))
     found += [(ItemKind.DISPUTE, row.stripe_id, row.payment_id) for row in (await session.execute(disputes)).scalars()]
     payouts = select(Payout).where(Payout.stripe_id.in_(by[BookedBy.PAYOUT]), Payout.status.in_(_SETTLED_PAYOUTS))
@@ -261,4 +265,5 @@ def _belonging_to(payment: Payment) -> CompoundSelect[tuple[str]]:
     disputes = select(Dispute.stripe_id).where(
         or_(Dispute.payment_id == payment.id, Dispute.payment_source_id == payment.source_id)
     )
-    return union_all(refunds, disputes)
+    charge = select(Payment.stripe_charge_id).where(Payment.id == payment.id, Payment.stripe_charge_id.is_not(None))
+    return union_all(refunds, disputes, charge)

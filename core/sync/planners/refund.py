@@ -1,13 +1,16 @@
 """The documents of a refund, and of its failure."""
 
+from dataclasses import dataclass
+from uuid import UUID
+
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.books.categories import BookedBy, booked_by
+from core.books.categories import CHARGE_PREFIXES, BookedBy, booked_by
 from core.books.documents import MoneyDocument
 from core.books.facts import RefundFacts
 from core.books.refunds import plan_refund
-from core.db.models import BalanceTransaction, Refund, SyncItem, Tenant
+from core.db.models import BalanceTransaction, Payment, Refund, SyncItem, Tenant
 from core.sync.plan import ConnectedBooks, books_profile
 from core.sync.planners.original import given_back_before, original_sale
 from core.sync.planners.rows import movement_facts, movement_rows, references
@@ -23,7 +26,7 @@ async def plan_refund_item(session: AsyncSession, item: SyncItem, profile: Conne
     """
     tenant = await session.get_one(Tenant, item.tenant_id)
     rows = [row for row in await movement_rows(session, item.source_id) if _is_of_refund(row)]
-    refund = (await session.execute(select(Refund).where(Refund.stripe_id == item.source_id))).scalar_one_or_none()
+    refund = await _find_refund(session, item)
     moved = [movement_facts(row, tenant) for row in rows]
     if refund is None or not any(one.in_scope for one in moved):
         return []
@@ -40,6 +43,28 @@ async def plan_refund_item(session: AsyncSession, item: SyncItem, profile: Conne
     )
     books = await books_profile(session, profile)
     return plan_refund(facts, books, reference=references(item, "TR"))
+
+
+@dataclass(frozen=True, slots=True)
+class _FailedCharge:
+    """A bank debit that failed after it had succeeded, as the refund of the whole payment that it comes to."""
+
+    stripe_id: str
+    payment_id: UUID | None
+    amount_minor: int
+    currency: str
+    status: str = "succeeded"
+
+
+async def _find_refund(session: AsyncSession, item: SyncItem) -> Refund | _FailedCharge | None:
+    if not item.source_id.startswith(CHARGE_PREFIXES):
+        refund = select(Refund).where(Refund.stripe_id == item.source_id)
+        return (await session.execute(refund)).scalar_one_or_none()
+    charged = select(Payment).where(Payment.stripe_charge_id == item.source_id)
+    payment = (await session.execute(charged)).scalar_one_or_none()
+    if payment is None:
+        return _FailedCharge(item.source_id, None, 0, "")
+    return _FailedCharge(item.source_id, payment.id, payment.amount_minor, payment.currency)
 
 
 def _is_of_refund(row: BalanceTransaction) -> bool:

@@ -28,6 +28,8 @@ from core.db.models import (
 )
 from core.db.models import Refund as RefundRow
 from core.errors import StopError
+from core.mapping.accounts import accounts_page
+from core.mapping.roles import save_category
 from core.reasons import Reason
 from core.sync.plan import ConnectedBooks
 from core.sync.planners import PLANNERS, after_freeze, plan
@@ -498,3 +500,41 @@ async def test_a_sale_is_dated_and_in_scope_by_the_day_its_money_moved(shop: Stu
         item = (await session.execute(select(SyncItem).where(SyncItem.kind == ItemKind.SALE))).scalar_one()
         invoice, _ = await plan(session, item, ConnectedBooks(shop.books, "The books"))
     assert invoice.date == DAY
+
+
+async def test_a_bank_debit_that_fails_after_it_succeeded_is_given_back_whole(shop: Studio) -> None:
+    await shop.map("prod_portrait", "Session income")
+    failed = moved(shop, 1, "charge_failure", -43300, source="ch_00000001", type="payment_failure_refund")
+    await keep(shop, failed)
+    await offer(shop)
+    assert (await items(shop))["ch_00000001"].payment_id is None
+    with pytest.raises(StopError) as stop:
+        await planned(shop, ItemKind.REFUND, "ch_00000001")
+    assert stop.value.reason is Reason.PAYMENT_NOT_KNOWN
+    await shop.pay(sale(amount=43300))
+    (refund,) = await planned(shop, ItemKind.REFUND, "ch_00000001")
+    assert (refund.total_minor, refund.step) == (43300, "refund")
+
+
+async def test_the_answer_to_an_unknown_kind_of_movement_is_the_one_that_the_plan_reads(shop: Studio) -> None:
+    await keep(shop, moved(shop, 1, "other_adjustment", -1234))
+    with pytest.raises(StopError) as stop:
+        await planned(shop, ItemKind.MOVEMENT, "txn_1")
+    item = an_item(shop, ItemKind.MOVEMENT, "txn_1")
+    item.state, item.reason, item.reason_detail = ItemState.NEEDS_ATTENTION, stop.value.reason, stop.value.detail
+    await keep(shop, item)
+    async with shop.wiring.db.tenant(shop.tenant_id, write=True) as session:
+        (question,) = (await accounts_page(session, shop.books.id)).questions
+        await save_category(
+            session,
+            tenant_id=shop.tenant_id,
+            connection_id=shop.books.id,
+            category=question.category,
+            account_id="fees",
+            by_user_id=shop.person.user_id,
+            now=NOON,
+        )
+    (document,) = await planned(shop, ItemKind.MOVEMENT, "txn_1")
+    assert isinstance(document, Expense)
+    assert (document.total_minor, document.lines[0].account.external_id) == (1234, "fees")
+    assert (await items(shop))["txn_1"].state is ItemState.PENDING
