@@ -5,11 +5,10 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 
-from sqlalchemy import select
-
 from core.config import load_settings
 from core.db.models import Connection, Tenant
 from core.errors import ConfigurationError
+from core.identity.workspaces import find_workspace
 from core.logging import configure_logging
 from core.reports.journal import write_journal
 from core.sync.items import books_connection
@@ -52,26 +51,12 @@ async def _with_books(workspace: str | None, work: Callable[[Wiring, Tenant, Con
     settings = load_settings()
     configure_logging(settings.log_level, tracebacks=not settings.is_production)
     async with open_wiring(settings) as wiring:
-        tenant = await _tenant(wiring, workspace)
+        tenant = await find_workspace(wiring.db, workspace)
         async with wiring.db.tenant(tenant.id) as session:
             connection = await books_connection(session)
         if connection is None:
             raise ConfigurationError(f"No books are connected to “{tenant.name}”.")
         return await work(wiring, tenant, connection)
-
-
-async def _tenant(wiring: Wiring, workspace: str | None) -> Tenant:
-    # Across tenants on purpose: whoever runs the command line runs the installation.
-    async with wiring.db.system() as session:
-        found = list((await session.execute(select(Tenant).order_by(Tenant.name))).scalars())
-    if workspace is not None:
-        found = [tenant for tenant in found if workspace in (tenant.name, str(tenant.id))]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise ConfigurationError("There is no such workspace." if workspace else "There is no workspace yet.")
-    names = ", ".join(f"{tenant.name} ({tenant.id})" for tenant in found[:20])
-    raise ConfigurationError(f"Name one with --workspace: {names}")
 
 
 def _say(text: str) -> None:
