@@ -42,9 +42,9 @@ class StripePages:
             if after is None:
                 return
 
-    async def _page(self, path: str, after: str | None, **params: Any) -> Page:
+    async def _page(self, path: str, after: str | None, *, limit: int = PAGE, **params: Any) -> Page:
         cursor = {"starting_after": after} if after else {}
-        page = await self._get(path, limit=PAGE, **params, **cursor)
+        page = await self._get(path, limit=limit, **params, **cursor)
         rows = [row for row in page.get("data") or () if isinstance(row, dict)]
         last = id_of(rows[-1]) if rows else None
         return Page(rows, last if page.get("has_more") else None)

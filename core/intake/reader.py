@@ -6,6 +6,7 @@ from typing import Any
 from core.errors import NotFoundError, ProviderRejectedError, ReconnectRequiredError
 from core.intake.facts import PaidInvoice, PaymentFacts, Sources
 from core.intake.handlers.registry import id_of, is_payment_id, is_product_id
+from core.intake.loose import rows_of
 from core.intake.pages import MAX_PAGES, PAGE
 from core.intake.read_facts import payment_facts
 from core.intake.reader_movements import MovementReader
@@ -35,30 +36,36 @@ class StripeReader(MovementReader):
         if intent_id is not None and is_payment_id(intent_id):
             # One sum of money is one payment, under whichever of its ids somebody told of it.
             return await self._by_intent(intent_id)
-        if charge.get("status") != "succeeded" or charge.get("captured") is False:
-            return None
-        return payment_facts(Sources(intent=None, charge=charge, customer=_expanded(charge.get("customer"))))
+        return bare_charge_facts(charge)
 
     async def _by_intent(self, intent_id: str) -> PaymentFacts | None:
         intent = await self._get(f"/v1/payment_intents/{intent_id}", expand=_EXPAND_INTENT)
-        charge = intent.get("latest_charge")
-        if intent.get("status") != "succeeded" or not isinstance(charge, dict):
+        if not is_paid(intent):
             return None
-        customer = _expanded(intent.get("customer"))
         session = await self._session(intent_id)
+        invoices = await self._invoices(intent_id) if session is None else ()
+        return await self._facts(intent, session, invoices)
+
+    async def _facts(
+        self, intent: dict[str, Any], session: dict[str, Any] | None, invoices: tuple[PaidInvoice, ...]
+    ) -> PaymentFacts:
+        """Put together what was read of a paid intent: its checkout, else its invoices, else its own line items."""
+        charge, customer = intent["latest_charge"], _expanded(intent.get("customer"))
         if session is not None:
             items = await self._session_items(session)
             return payment_facts(Sources(intent, charge, session=session, session_items=items, customer=customer))
-        invoices = await self._invoices(intent_id)
         if invoices:
             return payment_facts(Sources(intent, charge, invoices=invoices, customer=customer))
         details = await self._detail_lines(intent)
         return payment_facts(Sources(intent, charge, detail_lines=details, customer=customer))
 
-    async def _detail_lines(self, intent: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    async def _detail_lines(self, intent: dict[str, Any]) -> tuple[Mapping[str, Any], ...]:
         """Read the payment's own line items; nothing on the payment tells whether it has any."""
         if not isinstance(intent.get("amount_details"), dict):
             return ()
+        shown = intent["amount_details"].get("line_items")
+        if isinstance(shown, dict) and not shown.get("has_more"):
+            return tuple(rows_of(shown.get("data")))
         path = f"/v1/payment_intents/{intent['id']}/amount_details_line_items"
         try:
             return tuple([line async for line in self._pages(path)])
@@ -88,13 +95,15 @@ class StripeReader(MovementReader):
             limit=PAGE,
             expand=["data.invoice"],
         )
-        paid = []
-        for row in found:
-            invoice, amount = row.get("invoice"), row.get("amount_paid")
-            if isinstance(invoice, dict) and row.get("status") != "canceled":
-                lines = await self._invoice_lines(invoice)
-                paid.append(PaidInvoice(invoice, lines, amount if isinstance(amount, int) else None))
-        return tuple(paid)
+        paid = [await self._paid_invoice(row) for row in found]
+        return tuple(one for one in paid if one is not None)
+
+    async def _paid_invoice(self, row: dict[str, Any]) -> PaidInvoice | None:
+        invoice, amount = row.get("invoice"), row.get("amount_paid")
+        if not isinstance(invoice, dict) or row.get("status") == "canceled":
+            return None
+        lines = await self._invoice_lines(invoice)
+        return PaidInvoice(invoice, lines, amount if isinstance(amount, int) else None)
 
     async def _invoice_lines(self, invoice: dict[str, Any]) -> tuple[dict[str, Any], ...]:
         lines = invoice.get("lines")
@@ -136,6 +145,18 @@ class StripeReader(MovementReader):
             if len(page) >= MAX_PAGES * PAGE:
                 missing_before = max(missing_before or 0, int(page[-1].get("created") or 0))
         return found, missing_before
+
+
+def is_paid(intent: Mapping[str, Any]) -> bool:
+    """Say whether a payment intent has become a payment, and its charge was shown beside it."""
+    return intent.get("status") == "succeeded" and isinstance(intent.get("latest_charge"), dict)
+
+
+def bare_charge_facts(charge: Mapping[str, Any]) -> PaymentFacts | None:
+    """Return the facts of a charge that no intent made, or None while it has not succeeded."""
+    if charge.get("status") != "succeeded" or charge.get("captured") is False:
+        return None
+    return payment_facts(Sources(intent=None, charge=charge, customer=_expanded(charge.get("customer"))))
 
 
 def _expanded(value: Any) -> Mapping[str, Any] | None:

@@ -15,11 +15,13 @@ from core.errors import (
     ReconnectRequiredError,
 )
 from core.intake.reader import StripeReader
+from core.intake.reader_history import HistoryReader
 from core.intake.store import store_product
 from core.live import touch
 from core.reasons import Reason
 from core.sync import ladder, lanes
 from core.sync.fetch_events import catch_up
+from core.sync.fetch_history import read_history
 from core.sync.fetch_lane import StripeLane, done, settle
 from core.sync.fetch_objects import fetch_dispute, fetch_refund
 from core.sync.fetch_offers import payment_arrived
@@ -50,7 +52,7 @@ async def bring_up_to_date(lane: StripeLane, item: SyncItem) -> bool:
     return not lane.paused
 
 
-async def _fetch(lane: StripeLane, item: SyncItem, reader: StripeReader) -> None:
+async def _fetch(lane: StripeLane, item: SyncItem, reader: HistoryReader) -> None:
     await lane.pace(CALLS_PER_SECOND)
     match item.kind:
         case ItemKind.FETCH_PAYMENT:
@@ -67,6 +69,8 @@ async def _fetch(lane: StripeLane, item: SyncItem, reader: StripeReader) -> None
             await catch_up(lane, item, reader)
         case ItemKind.SWEEP:
             await sweep(lane, item, reader)
+        case ItemKind.HISTORY:
+            await read_history(lane, item, reader)
         case _:
             await reader.account()
             await settle(lane, item, due_at=lane.runtime.now() + KEEP_ALIVE_EVERY)

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db.models import Connection, ItemKind, ItemState, SyncItem
 from core.intake.handlers.registry import SWEEP_ID
-from core.intake.reader import StripeReader
+from core.intake.reader_history import HistoryReader
 from core.intake.stripe_client import make_stripe
 from core.sync import lanes
 from core.sync.inbox import SWEEP_SOON
@@ -18,9 +18,9 @@ from core.sync.lane_work import LaneWork
 class StripeLane(LaneWork):
     """A lane to a tenant's Stripe account."""
 
-    def reader(self, token: str) -> StripeReader:
+    def reader(self, token: str) -> HistoryReader:
         """Return a reader that acts with ``token``."""
-        return StripeReader(make_stripe(self.wiring.outgoing, self.wiring.settings, self.runtime, token))
+        return HistoryReader(make_stripe(self.wiring.outgoing, self.wiring.settings, self.runtime, token))
 
     async def lock_connection(self, session: AsyncSession) -> Connection:
         """Lock the connection's row before its items, as when events are routed.

@@ -46,7 +46,7 @@ async def fetch_dispute(lane: StripeLane, item: SyncItem, reader: StripeReader) 
     if fetched.is_live != lane.wiring.settings.is_live:
         await settle(lane, item, due_at=None)
         return
-    closed_at = await _closed_at(lane, reader, fetched) if fetched.is_closed else None
+    closed_at = await closing_of(lane, reader, fetched)
 
     async def work(session: AsyncSession, now: datetime) -> None:
         await lane.lock_connection(session)
@@ -76,11 +76,14 @@ async def ask_for_payment(lane: StripeLane, session: AsyncSession, row: Refund |
         await lane.ask_for(session, ItemKind.FETCH_PAYMENT, source_id, now=now)
 
 
-async def _closed_at(lane: StripeLane, reader: StripeReader, fetched: FetchedDispute) -> datetime:
-    """Return when a dispute ended. The dispute does not say; the event about its end does, in the inbox or at Stripe.
+async def closing_of(lane: StripeLane, reader: StripeReader, fetched: FetchedDispute) -> datetime | None:
+    """Return when a dispute ended, None for one that is open.
 
-    For one that ended so long ago that Stripe forgot the event: when the money came back, or the last day to answer.
+    The dispute does not say; the event about its end does, in the inbox or at Stripe. For one that ended so long ago
+    that Stripe forgot the event: when the money came back, or the last day to answer.
     """
+    if not fetched.is_closed:
+        return None
     known = await _known_end(lane, fetched.stripe_id)
     if known is not None:
         return known

@@ -28,22 +28,11 @@ async def fetch_payout(lane: StripeLane, item: SyncItem, reader: StripeReader) -
     if fetched.is_live != lane.wiring.settings.is_live:
         await settle(lane, item, due_at=None)
         return
-    wants_lines = fetched.has_lines and not await _has_lines(lane, fetched.stripe_id)
-    lines = await _read_lines(lane, reader, fetched.stripe_id) if wants_lines else None
+    lines = await lines_of(lane, reader, fetched)
 
     async def work(session: AsyncSession, now: datetime) -> None:
         await lane.lock_connection(session)
-        payout = await store_payout(
-            session,
-            tenant_id=lane.claim.tenant_id,
-            connection_id=lane.claim.connection_id,
-            fetched=fetched,
-            now=now,
-        )
-        if lines is not None:
-            # Never made to fit: what does not add up is shown, and asked for again.
-            payout.lines_minor = lines[0]
-            payout.lines_read = lines[0] == fetched.amount_minor and lines[1] == 0
+        payout = await keep_payout(lane, session, fetched, lines, now=now)
         moved = {movement.stripe_id for movement in fetched.movements}
         await offer_news(session, News(payouts=[payout], transactions=moved), now=now)
         await lane.sweep_soon(session, now)
@@ -51,6 +40,30 @@ async def fetch_payout(lane: StripeLane, item: SyncItem, reader: StripeReader) -
         await done(lane, session, item, due_at=_next_look(fetched, payout, now), now=now)
 
     await lane.record(work)
+
+
+async def lines_of(lane: StripeLane, reader: StripeReader, fetched: FetchedPayout) -> tuple[int, int] | None:
+    """Read and keep what is in a payout, if Stripe can say by now and has not said it before; see `_read_lines`."""
+    if not fetched.has_lines or await _has_lines(lane, fetched.stripe_id):
+        return None
+    return await _read_lines(lane, reader, fetched.stripe_id)
+
+
+async def keep_payout(
+    lane: StripeLane, session: AsyncSession, fetched: FetchedPayout, lines: tuple[int, int] | None, *, now: datetime
+) -> Payout:
+    """Keep a payout, and whether what is in it adds up. It is never made to fit: what does not is shown."""
+    payout = await store_payout(
+        session,
+        tenant_id=lane.claim.tenant_id,
+        connection_id=lane.claim.connection_id,
+        fetched=fetched,
+        now=now,
+    )
+    if lines is not None:
+        payout.lines_minor = lines[0]
+        payout.lines_read = lines[0] == fetched.amount_minor and lines[1] == 0
+    return payout
 
 
 async def _has_lines(lane: StripeLane, payout_id: str) -> bool:

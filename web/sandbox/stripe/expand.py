@@ -34,6 +34,9 @@ def expand(world: World, caller: Caller, body: Json, paths: list[Any]) -> Json:
 
 def _walk(world: World, caller: Caller, node: Json, parts: list[str], path: str) -> None:
     name, rest = parts[0], parts[1:]
+    if name == "amount_details" and rest == ["line_items"] and node.get("object") == "payment_intent":
+        node[name]["line_items"] = _intent_line_items(world, caller.account, node)
+        return
     if node.get("object") == "list" and name == "data":
         for child in node["data"]:
             if rest:
@@ -125,7 +128,7 @@ def _line_discounts(world: World, account: Account, item: Json) -> Any:
 def _intent_line_items(world: World, account: Account, intent: Json) -> Json:
     lines = _stored(account, intent).get("_l3", [])
     url = f"/v1/payment_intents/{intent['id']}/amount_details_line_items"
-    return list_object(url, deepcopy(lines))
+    return list_object(url, deepcopy(lines[:_LIST_PAGE]), has_more=len(lines) > _LIST_PAGE)
 
 
 _EXTRAS: dict[tuple[str, str], Callable[[World, Account, Json], Any]] = {
