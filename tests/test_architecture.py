@@ -94,7 +94,8 @@ def test_everything_is_caught_in_few_places() -> None:
         {
             "core/intake/webhook.py": {"Exception": 2},  # the inbox's writer: every waiting request gets an answer
             "core/sync/inbox.py": {"Exception": 1},  # a poisonous payload is set apart, the others go on
-            "core/sync/worker.py": {"Exception": 3},  # the job runner: one item, one lane, one pass
+            "core/sync/posting_rounds.py": {"Exception": 2},  # the job runner, where items travel together: one of them
+            "core/sync/worker.py": {"Exception": 4},  # the job runner: one item, one round, one lane, one pass
             "web/sandbox/routes.py": {"Exception": 1},  # the stand-in's own error page
             "web/sandbox/scheduler.py": {"Exception": 2},  # one due job must not stop the sandbox's clock
         },
