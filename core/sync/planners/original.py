@@ -99,6 +99,8 @@ async def given_back_before(
         payment_id: the payment; without one nothing is known of it.
         before: moment and id of a balance transaction; the order of all of them is that of (moment, id).
     """
+    if payment_id is None:
+        return ()
     statement = (
         select(Refund.stripe_id, Refund.amount_minor, BalanceTransaction)
         .join(BalanceTransaction, BalanceTransaction.stripe_source_id == Refund.stripe_id)
