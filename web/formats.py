@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Literal
 
 from babel import Locale
-from babel.dates import format_date, format_skeleton, format_time
+from babel.dates import format_date, format_skeleton, format_time, get_month_names
 from babel.numbers import (
     NumberPattern,
     format_compact_currency,
@@ -57,9 +57,10 @@ def write_long_date(when: date | datetime, place: Place) -> str:
 
 def write_month(first: date, place: Place) -> str:
     """Return "November"; the year follows if it is not this year."""
-    if first.year == local_day(place.now, place).year:
-        return _date_by_skeleton(first, "MMMM", place.locale)
-    return _date_by_skeleton(first, "yMMMM", place.locale)
+    if first.year != local_day(place.now, place).year:
+        return _date_by_skeleton(first, "yMMMM", place.locale)
+    # Babel knows no skeleton of a month alone: the short one would come back.
+    return get_month_names("wide", context="stand-alone", locale=place.locale)[first.month]
 
 
 def write_period(first: date, last: date, place: Place) -> str:

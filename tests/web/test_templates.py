@@ -316,7 +316,7 @@ def test_the_checklist_is_the_way_on_until_posting_has_started(env: Environment)
     assert "Get started Payments Reconciliation Mapping Connections" in text
     assert "No payments yet" in text
     assert "within a second" not in text
-    assert [item.key for item in views.build_nav()] == ["payments", "mapping", "connections"]
+    assert [item.key for item in views.build_nav()] == ["payments", "reconciliation", "mapping", "connections"]
 
 
 # How figures are written.

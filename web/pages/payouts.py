@@ -23,7 +23,7 @@ from web.pages.reconciliation_view import CSV_PATH, PAYOUTS
 from web.shell import place_of, signed_in_page
 from web.views.looks import PAYOUT_STATES
 
-_CSV = "text/csv; charset=utf-8"
+_CSV = "text/csv"
 
 
 @get(f"{PAYOUTS}/{{payout_id:uuid}}", guards=[signed_in])

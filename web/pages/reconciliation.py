@@ -85,7 +85,7 @@ async def unreconciled_csv(visitor: NamedDependency[Visitor], wiring: NamedDepen
         standing = await read_standing(session, visitor.tenant_id, now=wiring.runtime.now())
     return Stream(
         write_open_csv(wiring.db, standing=standing),
-        media_type="text/csv; charset=utf-8",
+        media_type="text/csv",
         headers={"Content-Disposition": 'attachment; filename="tieout-not-reconciled.csv"'},
     )
 
