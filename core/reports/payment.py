@@ -1,5 +1,6 @@
 """One payment: what is known of it, what stands or will stand in the books, and what happened on the way."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -25,6 +26,16 @@ from core.db.models import (
 from core.db.models import PaymentLine as PaymentLineRow
 from core.errors import NotFoundError, StopError
 from core.reports import words
+from core.reports.payment_movements import (
+    FeeShare,
+    Moved,
+    PaidOut,
+    documents_of,
+    fee_share,
+    later_items,
+    moved_for,
+    paid_out_by,
+)
 from core.reports.payments import client_name
 from core.reports.standing import Standing
 from core.reports.timeline import Happening, Try, tell
@@ -98,6 +109,8 @@ class PaymentDetail:
     last_tried_at: datetime | None
     seen: Seen | None
     history: list[Happening]
+    moved: list[Moved]
+    paid_out: PaidOut | None
 
 
 async def payment_detail(session: AsyncSession, payment_id: UUID, *, standing: Standing) -> PaymentDetail:
@@ -110,8 +123,12 @@ async def payment_detail(session: AsyncSession, payment_id: UUID, *, standing: S
     lines = await _lines(session, payment_id)
     item = await _item(session, payment_id, standing)
     documents = await _documents(session, item) if item else []
-    tries = await _tries(session, item) if item else []
+    later = await later_items(session, payment_id, item.connection_id) if item else []
+    after = await documents_of(session, later)
+    fee = await fee_share(session, payment)
+    tries = await _tries(session, [item, *later]) if item else []
     posted = [row for row in documents if row.state is DocumentState.POSTED]
+    shown = [*posted, *([fee.row] if fee else []), *(row for row in after if row.state is DocumentState.POSTED)]
     client, service = (
         client_name(customer.name, customer.email),
         ", ".join(dict.fromkeys(line.service for line in lines)),
@@ -136,8 +153,8 @@ async def payment_detail(session: AsyncSession, payment_id: UUID, *, standing: S
             standing, state=payment.state, reason=payment.reason, next_try_at=payment.next_try_at
         ),
         can_ignore=words.can_ignore(payment.state) and not posted,
-        ledger=await _ledger(session, payment, documents),
-        documents=[_in_books(row) for row in posted],
+        ledger=await _ledger(session, payment, documents, fee, after),
+        documents=[_in_books(row) for row in shown],
         reference=documents[0].reference if documents else None,
         said=(item.provider_text or "") if item else "",
         said_reference=(item.provider_request_id or "") if item else "",
@@ -145,6 +162,8 @@ async def payment_detail(session: AsyncSession, payment_id: UUID, *, standing: S
         last_tried_at=max((one.at for one in tries if one.outcome in words.FAILED), default=None),
         seen=await _seen(session, payment),
         history=tell(tries, books=standing.books_name),
+        moved=await moved_for(session, payment),
+        paid_out=await paid_out_by(session, payment),
     )
 
 
@@ -194,11 +213,11 @@ async def _documents(session: AsyncSession, item: SyncItem) -> list[BooksDocumen
     return [row for row in rows if row.plan_version == rows[0].plan_version]
 
 
-async def _tries(session: AsyncSession, item: SyncItem) -> list[Try]:
+async def _tries(session: AsyncSession, items: Sequence[SyncItem]) -> list[Try]:
     statement = (
         select(Attempt, User.name, User.email)
         .outerjoin(User, User.id == Attempt.by_user_id)
-        .where(Attempt.item_id == item.id)
+        .where(Attempt.item_id.in_([item.id for item in items]))
         .order_by(Attempt.at.desc())
         .limit(MAX_TRIES_SHOWN)
     )
@@ -220,8 +239,17 @@ async def _seen(session: AsyncSession, payment: Payment) -> Seen | None:
     return Seen(*found) if found else None
 
 
-async def _ledger(session: AsyncSession, payment: Payment, documents: list[BooksDocument]) -> Ledger | None:
-    """Return the frozen lines, or those that a plan made now would freeze; None where there can be none yet."""
+async def _ledger(
+    session: AsyncSession,
+    payment: Payment,
+    documents: list[BooksDocument],
+    fee: FeeShare | None,
+    after: list[BooksDocument],
+) -> Ledger | None:
+    """Return the frozen lines, or those that a plan made now would freeze; None where there can be none yet.
+
+    Of the fees that are booked together only this payment's own lines are shown.
+    """
     frozen = [thaw(row.kind, row.content) for row in documents]
     if not frozen and payment.state in (PaymentState.IGNORED, PaymentState.UNDONE):
         return None
@@ -230,10 +258,12 @@ async def _ledger(session: AsyncSession, payment: Payment, documents: list[Books
         if isinstance(planned, StopError):
             return None
         frozen = list(planned)
+    frozen += [fee.document] if fee else []
+    frozen += [thaw(row.kind, row.content) for row in after]
     return Ledger(
         currency=frozen[0].currency,
         lines=[line for document in frozen for line in ledger_lines(document)],
-        is_posted=bool(documents) and all(row.state is DocumentState.POSTED for row in documents),
+        is_posted=bool(documents) and all(row.state is DocumentState.POSTED for row in [*documents, *after]),
     )
 
 

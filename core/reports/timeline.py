@@ -32,7 +32,23 @@ class Happening:
     tone: str = "plain"
 
 
-_THINGS = {"customer": "client", "item": "service", "invoice": "invoice", "payment": "payment"}
+_THINGS = {
+    "customer": "client",
+    "item": "service",
+    "payee": "payee",
+    "invoice": "invoice",
+    "payment": "payment",
+    "sales_receipt": "sales receipt",
+    "refund": "refund",
+    "refund_paid": "payment of the credit note",
+    "refund_failed": "failed refund",
+    "held": "disputed amount",
+    "fee": "dispute fee",
+    "released": "won dispute",
+    "fee_returned": "returned dispute fee",
+    "lost": "lost dispute",
+    "lost_paid": "lost dispute",
+}
 
 # "{thing}", "{books}" and "{who}" are filled in.
 _SAID: dict[AttemptOutcome, tuple[str, str, str]] = {

@@ -9,11 +9,48 @@ from core.db.models import Payment
 from core.reasons import Action
 from core.reports.links import BooksLinks, stripe_payment_url
 from core.reports.payment import InBooks, Ledger, PaymentDetail
+from core.reports.payment_movements import Moved
 from core.reports.standing import Standing
 from web import views
-from web.formats import write_money
+from web.formats import write_money, write_short_date
 
-_KINDS = {DocumentKind.INVOICE: "Invoice", DocumentKind.PAYMENT: "Payment"}
+_KINDS = {
+    DocumentKind.INVOICE: "Invoice",
+    DocumentKind.PAYMENT: "Payment",
+    DocumentKind.SALES_RECEIPT: "Sales receipt",
+    DocumentKind.REFUND: "Refund",
+    DocumentKind.CREDIT_NOTE: "Credit note",
+    DocumentKind.REPAYMENT: "Credit note payment",
+    DocumentKind.EXPENSE: "Expense",
+    DocumentKind.DEPOSIT: "Deposit",
+    DocumentKind.TRANSFER: "Transfer",
+}
+_WHAT_FOR = {
+    DocumentKind.PAYMENT: "Paid by Stripe",
+    DocumentKind.REFUND: "Money back to the client",
+    DocumentKind.CREDIT_NOTE: "Money back to the client",
+    DocumentKind.REPAYMENT: "Money back to the client",
+    DocumentKind.EXPENSE: "Fees, with those of other payments",
+    DocumentKind.DEPOSIT: "Fees returned",
+    DocumentKind.TRANSFER: "Money of a dispute",
+}
+_PAYOUT_STATES = {
+    "paid": "arrived",
+    "in_transit": "on its way",
+    "pending": "on its way",
+    "failed": "failed",
+    "canceled": "cancelled",
+}
+_MOVES = {
+    ("refund", "succeeded"): "{amount} refunded",
+    ("refund", "pending"): "Refund of {amount} on its way",
+    ("refund", "requires_action"): "Refund of {amount} on its way",
+    ("refund", "failed"): "Refund of {amount} failed; the money came back",
+    ("refund", "canceled"): "Refund of {amount} cancelled",
+    ("dispute", "won"): "Dispute over {amount}, won since",
+    ("dispute", "lost"): "Dispute over {amount}, lost since",
+    ("dispute", "prevented"): "Dispute over {amount}, prevented",
+}
 
 
 def payment_view(
@@ -39,7 +76,7 @@ def payment_view(
         problem=_problem(found, standing),
         posting=_posting(found.ledger) if found.ledger else None,
         documents=tuple(_document(row, found, links) for row in found.documents),
-        facts=tuple(_facts(found, standing, settings)),
+        facts=tuple(_facts(found, standing, settings, place)),
         timeline=tuple(_timeline(found, place)),
         can_ignore=found.can_ignore,
     )
@@ -104,12 +141,12 @@ def _document(row: InBooks, found: PaymentDetail, links: BooksLinks) -> views.Do
         day=row.day,
         amount_minor=row.total_minor,
         currency=row.currency.upper(),
-        what_for=found.service if row.kind is DocumentKind.INVOICE else "Paid by Stripe",
+        what_for=_WHAT_FOR.get(row.kind, found.service),
         href=links.to(row.kind, row.external_id),
     )
 
 
-def _facts(found: PaymentDetail, standing: Standing, settings: Settings) -> list[views.Fact]:
+def _facts(found: PaymentDetail, standing: Standing, settings: Settings, place: views.Place) -> list[views.Fact]:
     payment = found.payment
     gross, currency = _amount(payment)
     facts = [views.Fact(label="Gross", amount_minor=gross, currency=currency)]
@@ -123,6 +160,11 @@ def _facts(found: PaymentDetail, standing: Standing, settings: Settings) -> list
         facts.append(
             views.Fact(label="Refunded", amount_minor=-payment.refunded_minor, currency=payment.currency.upper())
         )
+    if found.paid_out is not None:
+        arrives = f"{_PAYOUT_STATES.get(found.paid_out.status, found.paid_out.status)}, "
+        arrives += write_short_date(found.paid_out.arrives, place)
+        href = f"/payouts/{found.paid_out.id}"
+        facts.append(views.Fact(label="Payout", text=arrives, href=href, link_label="See the proof"))
     for line in {line.service_id: line for line in found.lines}.values():
         href = f"/mapping#s-{line.service_id}"
         facts.append(views.Fact(label="Service", text=line.service, href=href, link_label="Mapping"))
@@ -152,7 +194,20 @@ def _timeline(found: PaymentDetail, place: views.Place) -> list[views.TimelineEv
     paid = write_money(payment.amount_minor, payment.currency, place.locale)
     how = f" by {payment.paid_with}" if payment.paid_with else ""
     events.append(views.TimelineEvent(at=payment.paid_at, text=f"{found.client} paid {paid}{how}", icon="credit-card"))
+    events += [_moved(one, place) for one in found.moved]
+    events.sort(key=lambda event: event.at, reverse=True)
     minutes = [event.at.replace(second=0, microsecond=0) for event in events]
     return [
         replace(event, with_seconds=minutes.count(minute) > 1) for event, minute in zip(events, minutes, strict=True)
     ]
+
+
+def _moved(one: Moved, place: views.Place) -> views.TimelineEvent:
+    """Say what Stripe tells of a refund or a dispute; an open dispute is the one thing here that needs an eye."""
+    amount = write_money(one.amount_minor, one.currency, place.locale)
+    fallback = "Refund of {amount}" if one.kind == "refund" else "The client disputes {amount}"
+    text = _MOVES.get((one.kind, one.status), fallback).format(amount=amount)
+    return views.TimelineEvent(
+        at=one.at, text=text, icon="rotate-cw" if one.kind == "refund" else "triangle-alert",
+        tone="alert" if one.kind == "dispute" and one.status not in ("won", "prevented") else "plain",
+    )  # fmt: skip

@@ -12,7 +12,7 @@ from core.reports.standing import Attention, Standing
 from core.reports.timeline import Try, tell
 from core.reports.words import explain, readable
 
-NOWHERE = Standing(uuid4(), 0, ZoneInfo("UTC"), None, Attention(0, 0, None), 0, None, None)
+NOWHERE = Standing(uuid4(), 0, ZoneInfo("UTC"), None, Attention(0, 0, None), 0, 0, None, None)
 
 
 @pytest.mark.parametrize("reason", list(Reason))
