@@ -11,6 +11,7 @@ from core.books.documents import DocumentKind
 from core.connections.providers import STRIPE, display_name
 from core.db.models import (
     BooksDocument,
+    CallCount,
     Connection,
     ConnectionMode,
     ConnectionStatus,
@@ -20,6 +21,20 @@ from core.db.models import (
     StripeEvent,
     User,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """What the books have cost since the first of the month: calls, and how often we were asked to slow down."""
+
+    calls: int = 0
+    payments: int = 0
+    slow_downs: int = 0
+
+    @property
+    def per_hundred(self) -> int | None:
+        """Calls for each hundred payments, rounded up; None while nothing was posted."""
+        return -(-self.calls * 100 // self.payments) if self.payments else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +61,7 @@ class ConnectionReport:
     events_today: int
     last_posted_at: datetime | None
     posted_this_month: int
+    calls: "Calls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +119,7 @@ async def _report(session: AsyncSession, row: Connection, connected_by: str, loc
         events_today=await _events(session, row, midnight) if is_stripe else 0,
         last_posted_at=last_posted_at,
         posted_this_month=posted,
+        calls=Calls() if is_stripe else await _calls(session, row.id, midnight.replace(day=1)),
     )
 
 
@@ -125,3 +142,12 @@ async def _posted(session: AsyncSession, connection_id: UUID, since: datetime) -
     last = await session.scalar(select(func.max(BooksDocument.posted_at)).where(*stands))
     count = await session.scalar(select(func.count(BooksDocument.id)).where(*stands, BooksDocument.posted_at >= since))
     return last, count or 0
+
+
+async def _calls(session: AsyncSession, connection_id: UUID, since: datetime) -> Calls:
+    counted = (CallCount.calls, CallCount.payments, CallCount.slow_downs)
+    statement = select(*(func.coalesce(func.sum(column), 0) for column in counted)).where(
+        CallCount.connection_id == connection_id, CallCount.day >= since.date()
+    )
+    calls, payments, slow_downs = (await session.execute(statement)).one()
+    return Calls(int(calls), int(payments), int(slow_downs))

@@ -1,6 +1,7 @@
 """The connections page and the checklist, as a browser sees them, against Stripe's and Intuit's stand-ins."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ from core.connections.restricted_key import RIGHTS
 from core.db.models import (
     AccountRole,
     BooksAccount,
+    CallCount,
     Connection,
     ConnectionMode,
     ConnectionStatus,
@@ -332,3 +334,14 @@ async def test_the_checklist_leads_from_nothing_to_a_first_day(page: Browser, ou
 async def test_nobody_sees_these_pages_without_signing_in(browser: Browser, path: str) -> None:
     answer = await browser.get(path)
     assert (answer.status_code, answer.headers["location"]) == (303, f"/sign-in?next={path}")
+
+
+async def test_the_cost_of_the_books_is_said_in_calls(page: Browser, outside: Outside, owner: Person) -> None:
+    books = await make_connection(outside.wiring, owner.tenant_id)
+    assert "Calls this month" not in (await page.get("/connections")).text
+    today = outside.wiring.runtime.now().date()
+    async with outside.wiring.db.tenant(owner.tenant_id, write=True) as session:
+        for day, calls, payments in ((today, 9, 100), (today - timedelta(days=40), 1000, 1)):
+            row = CallCount(connection_id=books.id, day=day, calls=calls, documents=2, payments=payments, slow_downs=1)
+            session.add(row)
+    assert "9, 9 for each 100 payments, asked to slow down 1 time" in (await page.get("/connections")).text

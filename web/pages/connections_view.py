@@ -1,7 +1,7 @@
 """The connections page from what is known: pure, no queries."""
 
 from core.config import Settings
-from core.connections.health import ConnectionReport, ConnectionsReport
+from core.connections.health import Calls, ConnectionReport, ConnectionsReport
 from core.connections.providers import STRIPE, display_name, is_offered, offered_ledgers
 from core.connections.refusals import other_books
 from core.connections.restricted_key import RIGHTS, key_form_url
@@ -12,7 +12,8 @@ from web.views import ConnectionCard, ConnectionsView, Fact, KeyForm, Notice, Pl
 
 _ABOUT_STRIPE = "We read payments, fees, refunds and payouts. We never move money and never change anything at Stripe."
 _ABOUT_BOOKS = (
-    "We read accounts, tax codes and customers and write invoices and payments. What you entered stays as it is."
+    "We read accounts, tax codes and customers and write what Stripe did: sales, fees, refunds, disputes, payouts. "
+    "What you entered stays as it is."
 )
 _ACCESS = {
     ConnectionMode.STRIPE_APP: "Read only",
@@ -148,5 +149,16 @@ def _facts(found: ConnectionReport, place: Place) -> tuple[Fact, ...]:
         if found.last_posted_at is not None:
             facts.append(Fact(label="Last posted", text=write_day_time(found.last_posted_at, place)))
         facts.append(Fact(label="Posted this month", text=write_count(found.posted_this_month, "payment")))
+        if found.calls.calls:
+            facts.append(Fact(label="Calls this month", text=_say_calls(found.calls)))
     facts.append(Fact(label="Access", text=_ACCESS[found.mode]))
     return tuple(facts)
+
+
+def _say_calls(calls: Calls) -> str:
+    text = f"{calls.calls:,}"
+    if calls.per_hundred is not None:
+        text += f", {calls.per_hundred:,} for each 100 payments"
+    if calls.slow_downs:
+        text += f", asked to slow down {write_count(calls.slow_downs, 'time')}"
+    return text
