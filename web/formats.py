@@ -60,7 +60,7 @@ def write_month(first: date, place: Place) -> str:
     if first.year != local_day(place.now, place).year:
         return _date_by_skeleton(first, "yMMMM", place.locale)
     # Babel knows no skeleton of a month alone: the short one would come back.
-    return get_month_names("wide", context="stand-alone", locale=place.locale)[first.month]
+    return str(get_month_names("wide", context="stand-alone", locale=place.locale)[first.month])
 
 
 def write_period(first: date, last: date, place: Place) -> str:

@@ -62,9 +62,9 @@ class Standing:
     posting_starts_at: datetime | None
     attention: Attention
     unmapped: int
-    untied: int
     books: Books | None
     stripe: Connection | None
+    untied: int = 0
 
     @property
     def broken(self) -> int:
