@@ -4,6 +4,7 @@ Stripe's events come as signed webhooks over HTTP, the books are the sandbox's Q
 and nothing between them is replaced. Only the clock is in the test's hands.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ from core.mapping.role_specs import SPECS
 from core.mapping.roles import create_roles, save_bookkeeping, save_role
 from core.mapping.save import save_mapping
 from core.oauth import Identity, TokenSet
+from core.sync.lanes import HEARTBEAT_S
 from core.sync.worker import Worker
 from core.wiring import Wiring, open_wiring
 from tests.factories import make_person
@@ -51,6 +53,15 @@ START = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 PROVIDERS = ("quickbooks", "xero", "mock")
 _CURRENCY = {"US": "usd", "AU": "aud", "GB": "gbp", "NZ": "nzd"}
 _ZONE = {"US": "America/New_York", "AU": "Australia/Sydney", "GB": "Europe/London", "NZ": "Pacific/Auckland"}
+
+
+class Stage(VirtualRuntime):
+    """The clock of a play. Heartbeats rest: each would move the clock, and write to the database, while a lane works."""
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds == HEARTBEAT_S:
+            await asyncio.get_running_loop().create_future()
+        await super().sleep(seconds)
 
 
 @dataclass
@@ -243,7 +254,7 @@ async def playing(
     settings: Settings, kind: str, folder: Path, *, country: str = "US", start: datetime = START
 ) -> AsyncIterator[Play]:
     """Open the stage: ``settings`` name a migrated database."""
-    runtime = VirtualRuntime(start)
+    runtime = Stage(start)
     settings = msgspec.structs.replace(
         sandbox_settings(settings),
         mock_books_path=str(folder / "practice.db"),
