@@ -1,6 +1,6 @@
 """A lane to Stripe, and how one pass of one of its items ends."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -46,9 +46,9 @@ class StripeLane(LaneWork):
             now=now,
         )
 
-    async def sweep_soon(self, session: AsyncSession, now: datetime) -> None:
-        """Have Stripe's ledger and balance read in a minute."""
-        await self.ask_for(session, ItemKind.SWEEP, SWEEP_ID, now=now, due_at=now + SWEEP_SOON)
+    async def sweep_soon(self, session: AsyncSession, now: datetime, *, after: timedelta = SWEEP_SOON) -> None:
+        """Have Stripe's ledger and balance read in a while; whatever else happens meanwhile shares that read."""
+        await self.ask_for(session, ItemKind.SWEEP, SWEEP_ID, now=now, due_at=now + after)
 
 
 async def settle(lane: StripeLane, item: SyncItem, *, due_at: datetime | None, text: str | None = None) -> None:
