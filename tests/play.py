@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -56,7 +56,7 @@ _ZONE = {"US": "America/New_York", "AU": "Australia/Sydney", "GB": "Europe/Londo
 
 
 class Stage(VirtualRuntime):
-    """The clock of a play. Heartbeats rest: each would move the clock, and write to the database, while a lane works."""
+    """The clock of a play. Heartbeats rest: each would move the clock and write to the database while a lane works."""
 
     async def sleep(self, seconds: float) -> None:
         if seconds == HEARTBEAT_S:
@@ -133,21 +133,25 @@ class Play:
                 if r.kind.value not in ("keep_alive", "verify")
             ]
 
-    async def trial_balance(self) -> dict[str, int]:
-        """Return the books' own balances by account name, debit positive, accounts at zero left out."""
+    async def trial_balance(self, as_of: date | None = None) -> dict[str, int]:
+        """Return the books' own balances by account name, debit positive, accounts at zero left out.
+
+        ``as_of``: at the end of that day; now by default.
+        """
+        day = as_of.isoformat() if as_of else None
         if isinstance(self.provider, MockAccountingAdapter):
-            found: Mapping[str, int] = self.provider.books.trial_balance()
+            found: Mapping[str, int] = self.provider.books.trial_balance(as_of)
         elif self.kind == "quickbooks":
-            found = await QuickBooksControl(BASE, self.http).trial_balance(self.company)
+            found = await QuickBooksControl(BASE, self.http).trial_balance(self.company, day)
         else:
-            found = await XeroControl(BASE, self.http).trial_balance(self.company)
+            found = await XeroControl(BASE, self.http).trial_balance(self.company, day)
         return {name: amount for name, amount in found.items() if amount}
 
-    async def balances(self) -> dict[str, int]:
+    async def balances(self, as_of: date | None = None) -> dict[str, int]:
         """Return the balances by the names of the worked examples: tax and receivable are called alike everywhere."""
         theirs = {name.casefold(): ours for ours, name in self._names().items()}
         found: dict[str, int] = {}
-        for name, amount in (await self.trial_balance()).items():
+        for name, amount in (await self.trial_balance(as_of)).items():
             ours = theirs.get(name.casefold()) or _alike(name)
             found[ours] = found.get(ours, 0) + amount
         return {name: amount for name, amount in found.items() if amount}
