@@ -145,9 +145,10 @@ async def _posted(session: AsyncSession, connection_id: UUID, since: datetime) -
 
 
 async def _calls(session: AsyncSession, connection_id: UUID, since: datetime) -> Calls:
-    counted = (CallCount.calls, CallCount.payments, CallCount.slow_downs)
-    statement = select(*(func.coalesce(func.sum(column), 0) for column in counted)).where(
-        CallCount.connection_id == connection_id, CallCount.day >= since.date()
-    )
-    calls, payments, slow_downs = (await session.execute(statement)).one()
-    return Calls(int(calls), int(payments), int(slow_downs))
+    statement = select(
+        func.coalesce(func.sum(CallCount.calls), 0),
+        func.coalesce(func.sum(CallCount.payments), 0),
+        func.coalesce(func.sum(CallCount.slow_downs), 0),
+    ).where(CallCount.connection_id == connection_id, CallCount.day >= since.date())
+    # PostgreSQL adds bigints up to a decimal; all of these are whole numbers.
+    return Calls(*(int(found) for found in (await session.execute(statement)).one()))

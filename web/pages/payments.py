@@ -129,7 +129,7 @@ async def payments_csv(
         standing = await read_standing(session, visitor.tenant_id, now=wiring.runtime.now())
     return Stream(
         write_csv(wiring.db, query, export, standing=standing),
-        media_type="text/csv; charset=utf-8",
+        media_type="text/csv",
         headers={"Content-Disposition": f'attachment; filename="{export.file_name}"'},
     )
 
