@@ -23,7 +23,8 @@ BOOKS_UNKNOWN = "your books"
 RETRYABLE = frozenset(
     reason
     for reason, wording in WORDING.items()
-    if wording.action in (Action.RETRY, Action.SEE_LINES) and reason is not Reason.IGNORED_BY_PERSON
+    if wording.action in (Action.RETRY, Action.SEE_LINES)
+    and reason not in (Reason.IGNORED_BY_PERSON, Reason.LOOKS_LIKE_DUPLICATE)
 )
 """Reasons of stopped payments that "Retry all" tries again; the same as in :func:`core.sync.acts.retry_all`."""
 

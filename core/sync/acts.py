@@ -164,6 +164,8 @@ async def retry_all(session: AsyncSession, *, by_user_id: UUID, now: datetime) -
     """Retry everything that a retry can help; return how much."""
     can_help = [reason for reason, wording in WORDING.items() if wording.action in (Action.RETRY, Action.SEE_LINES)]
     can_help.remove(Reason.IGNORED_BY_PERSON)
+    # Each of them is a question of its own: all at once would double a history that was entered by hand.
+    can_help.remove(Reason.LOOKS_LIKE_DUPLICATE)
     payments = (
         select(Payment.id)
         .where(Payment.state == PaymentState.NEEDS_ATTENTION, Payment.reason.in_(can_help))

@@ -32,6 +32,7 @@ from core.sync.fetch_offers import payment_arrived
 from core.sync.fetch_payouts import keep_payout, lines_of
 from core.sync.history import PARTS, Part, part_of
 from core.sync.items import take_facts
+from core.sync.look_ahead import history_was_read
 
 LATE = timedelta(days=1)
 """How far before its beginning a run looks again at its end: for what has moved while it read."""
@@ -221,6 +222,7 @@ def _closing(
         row = await session.get_one(HistoryRun, run.id, with_for_update=True, populate_existing=True)
         if row.state is HistoryState.READING:
             row.state, row.cursors, row.changed_at = HistoryState.READ, {"part": None, "after": None}, now
+            await history_was_read(session, row, now=now)
         await touch(session, lane.claim.tenant_id)
         await done(lane, session, item, due_at=None, now=now)
 

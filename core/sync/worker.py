@@ -28,7 +28,7 @@ from core.live import touch
 from core.logging import get_logger
 from core.reasons import Reason
 from core.signals import WORK
-from core.sync import batch, fetch, ladder, lanes, posting, posting_rounds, verify
+from core.sync import batch, fetch, ladder, lanes, look_ahead, posting, posting_rounds, verify
 from core.sync.inbox import BATCH, route_events
 from core.sync.items import mirror
 from core.sync.keep_alive import keep_books_alive
@@ -211,15 +211,7 @@ class Worker:
             await self._park(lane)
             return False
         try:
-            match lane:
-                case fetch.StripeLane():
-                    return await fetch.bring_up_to_date(lane, item)
-                case BooksLane() if item.kind in POSTED_KINDS:
-                    return await posting.bring_up_to_date(lane, item.id)
-                case BooksLane() if item.kind is ItemKind.VERIFY:
-                    return await verify.read_books(lane, item)
-                case BooksLane():
-                    return await keep_books_alive(lane, item)
+            return await _bring_up_to_date(lane, item)
         except LeaseLostError:
             raise
         except Exception as exc:  # noqa: BLE001 - the job runner is the one place that catches everything
@@ -266,6 +258,21 @@ class Worker:
             await touch(session, lane.claim.tenant_id)
 
         await lane.record(work)
+
+
+async def _bring_up_to_date(lane: LaneWork, item: SyncItem) -> bool:
+    match lane:
+        case fetch.StripeLane():
+            return await fetch.bring_up_to_date(lane, item)
+        case BooksLane() if item.kind in POSTED_KINDS:
+            return await posting.bring_up_to_date(lane, item.id)
+        case BooksLane() if item.kind is ItemKind.VERIFY:
+            return await verify.read_books(lane, item)
+        case BooksLane() if item.kind is ItemKind.DRY_RUN:
+            return await look_ahead.look_ahead(lane, item)
+        case BooksLane():
+            return await keep_books_alive(lane, item)
+    raise TypeError(f"no such lane: {type(lane).__name__}")
 
 
 def _travels(lane: LaneWork) -> TypeGuard[BooksLane]:

@@ -16,7 +16,8 @@ from core.reasons import Reason
 class ItemKind(StrEnum):
     """What an item brings up to date. Those down to ``HISTORY`` belong to a Stripe lane, the others to a lane of books.
 
-    ``KEEP_ALIVE`` belongs to both. ``VERIFY`` reads back what we posted; the rest put documents into the books.
+    ``KEEP_ALIVE`` belongs to both. ``VERIFY`` reads back what we posted, ``DRY_RUN`` plans a history; the rest put
+    documents into the books.
     """
 
     FETCH_PAYMENT = "fetch_payment"
@@ -36,6 +37,7 @@ class ItemKind(StrEnum):
     MOVEMENT = "movement"
     OPENING = "opening"
     VERIFY = "verify"
+    DRY_RUN = "dry_run"
 
 
 POSTED_KINDS = frozenset(
