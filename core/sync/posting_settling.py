@@ -36,7 +36,8 @@ from core.sync.operations import (
 )
 from core.sync.posting_steps import PostingSteps
 
-_MAX_NUMBER_TAKEN_SENDS = 3
+_MAX_TAKEN_SENDS = 3
+_TAKEN = frozenset({Reason.NUMBER_TAKEN, Reason.NAME_TAKEN})
 _CONCERNS_ALL = frozenset({Reason.NO_RIGHTS, Reason.SUBSCRIPTION_ENDED})
 _REST_S = 900.0
 _UNDECIDED = timedelta(seconds=5)
@@ -209,8 +210,9 @@ class PostingSettling(PostingSteps):
     async def _settle_refusal(
         self, operation: Operation, error: ProviderRejectedError, *, sending: bool
     ) -> Step | None:
-        if error.reason is Reason.NUMBER_TAKEN and sending and operation.sends < _MAX_NUMBER_TAKEN_SENDS:
-            # Perhaps it was taken by ourselves, a moment ago or before a restore: look before believing it.
+        if error.reason in _TAKEN and sending and operation.sends < _MAX_TAKEN_SENDS:
+            # Perhaps it was taken by ourselves: a moment ago, for another item of this very round, or before a
+            # restore. Look before believing it.
             operation.state, operation.was_answered = OperationState.UNCERTAIN, True
             return self._go(operation, Move.LOOK_UP)
         # Looked up, something else stands in its place: whether ours was ever written is open, what we saw is not.

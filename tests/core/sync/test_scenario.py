@@ -83,7 +83,10 @@ async def check(stage: Stage, story: dict[str, Any]) -> None:
         AttemptOutcome.NOT_FOUND,
         AttemptOutcome.STOPPED,
     }
-    assert {attempt.outcome for attempt in attempts} <= expected_outcomes
+    assert {attempt.outcome for attempt in attempts} - {AttemptOutcome.REJECTED} <= expected_outcomes
+    # Both of Ann's names may travel in one round: the books refuse the second, and it is found to be the first.
+    refused = [attempt for attempt in attempts if attempt.outcome is AttemptOutcome.REJECTED]
+    assert all((attempt.step or "").startswith("customer:") for attempt in refused)
     assert [attempt.text for attempt in attempts if "incident" in (attempt.text or "")] == []
 
 
