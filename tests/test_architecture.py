@@ -72,7 +72,7 @@ def test_time_and_chance_come_from_the_runtime() -> None:
             | {"asyncio.sleep": 1},  # the one port itself
             "web/edge.py": {"loop.time": 1},  # the socket's own deadline, beside asyncio's own timeout
             "web/server.py": {"loop.call_later": 1},  # the same, where uvicorn has no other hook
-            "web/demo/seed.py": {"random.Random": 1},  # seeded: the same month for every visitor
+            "web/demo/story.py": {"random.Random": 1},  # seeded: the same month for every visitor
             "web/sandbox/clock.py": {"random.Random": 1},  # the sandbox has a clock of its own, which can be moved
             "web/sandbox/edge.py": {"asyncio.sleep": 1},  # a fault that hangs must hang on the wire
         },

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from core.books.roles import AccountRole
+
 BUSINESS = "Juniper Lane Photography"
 COMPANY = "Juniper Lane Photography LLC"
 EMAIL = "demo@tieout.example"
@@ -18,6 +20,17 @@ class Service:
     account: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account in the company's books, and which role it plays for Tieout."""
+
+    number: str
+    name: str
+    type: str
+    subtype: str | None = None
+    role: AccountRole | None = None
+
+
 SERVICES = (
     Service("Wedding retainer", 95000, "Wedding photography"),
     Service("Wedding, second instalment", 245000, "Wedding photography"),
@@ -32,10 +45,22 @@ SERVICES = (
 )
 
 ACCOUNTS = (
-    ("4010", "Wedding photography"),
-    ("4020", "Portraits and minis"),
-    ("4030", "Albums and prints"),
-    ("4040", "Mentoring"),
+    Account("4010", "Wedding photography", "Income"),
+    Account("4020", "Portraits and minis", "Income"),
+    Account("4030", "Albums and prints", "Income"),
+    Account("4040", "Mentoring", "Income"),
+    Account("4050", "Tips Received", "Income", role=AccountRole.TIPS),
+    Account("4060", "Discounts Given", "Income", role=AccountRole.DISCOUNTS),
+    Account("4090", "Chargebacks", "Income", role=AccountRole.CHARGEBACKS),
+    Account("1010", "Checking", "Bank", "Checking", AccountRole.BANK),
+    Account("1150", "Stripe clearing", "Bank", "Checking", AccountRole.CLEARING),
+    Account("1160", "Stripe disputes held", "Other Current Asset", role=AccountRole.HELD),
+    Account("1170", "Stripe reserve", "Other Current Asset", role=AccountRole.RESERVE),
+    Account("3100", "Stripe opening balance", "Equity", role=AccountRole.OPENING),
+    Account("6110", "Stripe fees", "Expense", role=AccountRole.FEES),
+    Account("6120", "Booking platform fees", "Expense", role=AccountRole.PLATFORM_FEES),
+    Account("6130", "Dispute fees", "Expense", role=AccountRole.DISPUTE_FEES),
+    Account("8100", "Currency differences", "Other Expense", role=AccountRole.CURRENCY_DIFFERENCES),
 )
 
 CLIENTS = (
@@ -44,7 +69,6 @@ CLIENTS = (
     "Maya Lindqvist & Owen Park",
     "Grace Kim",
     "Łukasz & Ewa Nowak",
-    "Hannah Bergström",
     "Amara Okafor & James Whitfield",
     "Chloe Beaumont",
     "Nadia Haddad & Elliot Shaw",

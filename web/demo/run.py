@@ -8,6 +8,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -15,17 +16,20 @@ import uvicorn
 
 from core.clock import Runtime, SystemRuntime
 from core.config import Settings
+from core.connections.attach import Person
 from core.db.migrate import upgrade
 from core.logging import configure_logging
 from core.wiring import open_wiring
 from web.app import create_app
 from web.demo import cast
 from web.demo.seed import Demo
+from web.demo.story import HISTORY_DAYS
 from web.sandbox.app import create_sandbox
 from web.sandbox.settings import SandboxSettings
 from web.server import CalmServer, server_config
 
 FOLDER = Path("var/demo")
+POSTED = "The last three weeks are in the books."
 _PAUSE_S = (12.0, 30.0)
 
 
@@ -35,6 +39,14 @@ class _Beside(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class _Earlier(SystemRuntime):
+    """The machine's time, some weeks ago: the sandbox begins there and is led to the present by what happens."""
+
+    def now(self) -> datetime:
+        """Return that time in UTC."""
+        return super().now() - timedelta(days=HISTORY_DAYS + 1)
 
 
 def run_demo(*, port: int | None, sandbox_port: int | None, lively: bool) -> int:
@@ -58,7 +70,8 @@ async def _demo(port: int, sandbox_port: int, *, lively: bool) -> None:
     sandbox = create_sandbox(
         SandboxSettings(
             base_url=f"http://localhost:{sandbox_port}", stripe_webhook_url=f"http://localhost:{port}/webhooks/stripe"
-        )
+        ),
+        _Earlier(),
     )
     beside = _Beside(
         uvicorn.Config(sandbox.app, host="127.0.0.1", port=sandbox_port, log_config=None, access_log=False)
@@ -69,15 +82,15 @@ async def _demo(port: int, sandbox_port: int, *, lively: bool) -> None:
     await asyncio.to_thread(upgrade, settings.database_url)
     async with open_wiring(settings, runtime=runtime) as wiring, httpx.AsyncClient(timeout=30) as http:
         demo = Demo(sandbox_url, http, wiring)
-        sys.stdout.write("Filling the demo workspace...\n")
-        sys.stdout.flush()
-        await demo.seed()
+        _say("Filling the demo workspace...\n")
+        owner = await demo.seed()
         app = create_app(settings, wiring=wiring)
         server = CalmServer(server_config(app, settings))
         traffic = asyncio.create_task(_traffic(demo, server, runtime, lively=lively))
         announcing = asyncio.create_task(_announce(server, port, sandbox_port, runtime))
+        following = asyncio.create_task(_follow(demo, owner, server, runtime))
         await server.serve()
-        for task in (traffic, announcing):
+        for task in (traffic, announcing, following):
             task.cancel()
     beside.should_exit = True
     await serving
@@ -86,13 +99,24 @@ async def _demo(port: int, sandbox_port: int, *, lively: bool) -> None:
 async def _announce(server: uvicorn.Server, port: int, sandbox_port: int, runtime: Runtime) -> None:
     while not server.started:
         await runtime.sleep(0.05)
-    sys.stdout.write(
+    _say(
         f"\nTieout is ready: http://localhost:{port}\n"
         f"  Sign in with:  {cast.EMAIL}\n"
         f"  Password:      {cast.PASSWORD}\n"
         f"  Sandbox:       http://localhost:{sandbox_port} (make a payment by hand, look into the books)\n"
         "Ctrl+C ends both.\n"
     )
+
+
+async def _follow(demo: Demo, owner: Person, server: uvicorn.Server, runtime: Runtime) -> None:
+    while not server.started:
+        await runtime.sleep(0.05)
+    await demo.follow(owner)
+    _say(f"{POSTED}\n")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text)
     sys.stdout.flush()
 
 

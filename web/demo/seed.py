@@ -1,97 +1,91 @@
-"""Filling the demo: a business at Stripe with a month of history, its books, and a workspace that joins the two."""
+"""Filling the demo: a business at Stripe with weeks of history, its books, and a workspace that joins the two."""
 
-import random
-from datetime import datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import httpx
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.connections.attach import Person, attach
 from core.connections.books import refresh_books
 from core.connections.providers import consent_flow
 from core.connections.refresh import put_tokens
+from core.connections.setup import start_posting
 from core.db.models import (
-    AccountRole,
+    POSTED_KINDS,
     BooksAccount,
     Connection,
     ConnectionMode,
-    MappingVersion,
+    HistoryState,
+    ItemState,
     Membership,
-    RoleVersion,
-    Tenant,
+    SyncItem,
     User,
 )
 from core.identity.accounts import create_account, email_key
 from core.intake.facts import ServiceRef
 from core.intake.store import store_service
+from core.mapping.roles import save_role
+from core.mapping.save import save_mapping
 from core.oauth import TokenSet
-from core.sync.planners.offers import offer_everything
+from core.sync.check_books import check_books_now
+from core.sync.history import progress, start_history
+from core.sync.worker import Worker
 from core.wiring import Wiring
 from web.demo import cast
+from web.demo.story import POSTED_DAYS, Story
 from web.sandbox.client import SandboxClient
 from web.sandbox.quickbooks.client import QuickBooksControl
 
-HISTORY_DAYS = 21
-_UNMAPPED = next(service for service in cast.SERVICES if service.account is None)
-_PAYMENTS_A_DAY = (0, 1, 1, 2, 2)
+_LOOK_S = 0.5
 
 
 class Demo:
-    """One seeded demo: knows its Stripe business, its products and its clients."""
+    """One seeded demo: the studio's story at Stripe, and the workspace that follows it."""
 
     def __init__(self, sandbox_url: str, http: httpx.AsyncClient, wiring: Wiring) -> None:
         self._stripe = SandboxClient(sandbox_url, http)
         self._quickbooks = QuickBooksControl(sandbox_url, http)
         self._wiring = wiring
-        self._dice = random.Random(7)  # noqa: S311 - the same lively month for everyone
-        self._account = ""
-        self._products: dict[str, str] = {}
-        self._clients: dict[str, str] = {}
+        self._worker = Worker(wiring)
+        self._story = Story(self._stripe)
 
-    async def seed(self) -> None:
-        """Make business, books and workspace; the history is fetched by the product itself, as after a real connect."""
-        await self._make_business()
+    async def seed(self) -> Person:
+        """Play the story, make books and workspace, and let the product itself read the history and begin to post."""
+        await self._story.open()
+        await self._story.play(self._wiring.runtime.now())
         realm = await self._make_books()
         person = await self._make_workspace()
         await self._connect_stripe(person)
         books_id = await self._connect_books(person, realm)
-        await self._map_and_start(person, books_id)
+        await self._choose_accounts(person, books_id)
+        await self._read_history(person)
+        await self._start(person)
+        return person
+
+    async def follow(self, person: Person) -> None:
+        """Wait until the worker has posted the history, then have the books read back, as a bookkeeper would."""
+        runtime = self._wiring.runtime
+        while not await self._is_posted(person):
+            await runtime.sleep(_LOOK_S)
+        async with self._wiring.db.tenant(person.tenant_id, write=True) as session:
+            await check_books_now(session, tenant_id=person.tenant_id, now=runtime.now())
 
     async def pay_once(self) -> None:
         """Let some client pay for something now."""
-        await self._pay(self._dice.choice(cast.SERVICES), self._dice.choice(cast.CLIENTS))
-
-    async def _make_business(self) -> None:
-        business = await self._stripe.create_account(cast.BUSINESS)
-        self._account = business.id
-        for service in cast.SERVICES:
-            product = await self._stripe.create_product(self._account, service.name, unit_amount=service.price)
-            self._products[service.name] = product["product"]
-        now = self._wiring.runtime.now()
-        await self._pay(_UNMAPPED, cast.CLIENTS[2], created=_moment(now, 1, minute=552), webhooks=False)
-        for day in range(HISTORY_DAYS, 0, -1):
-            for _ in range(self._dice.choice(_PAYMENTS_A_DAY)):
-                at = _moment(now, day, minute=self._dice.randrange(600))
-                service = self._dice.choices(cast.SERVICES, weights=(3, 3, 3, 3, 4, 5, 2, 2, 3, 1))[0]
-                await self._pay(service, self._dice.choice(cast.CLIENTS), created=at, webhooks=False)
-
-    async def _pay(self, service: cast.Service, client: str, **options: Any) -> None:
-        if client not in self._clients:
-            email = "".join(c for c in client.split(maxsplit=1)[0].casefold() if c.isascii()) + "@example.com"
-            self._clients[client] = (await self._stripe.create_customer(self._account, name=client, email=email))["id"]
-        line = {"product": self._products[service.name], "unit_amount": service.price, "quantity": 1}
-        await self._stripe.pay(self._account, via="checkout", customer=self._clients[client], lines=[line], **options)
+        await self._story.pay_once()
 
     async def _make_books(self) -> str:
         company = await self._quickbooks.create_company(cast.COMPANY)
-        for number, name in cast.ACCOUNTS:
-            body = {"Name": name, "AcctNum": number, "AccountType": "Income", "AccountSubType": "ServiceFeeIncome"}
+        there = {account["Name"] for account in await self._quickbooks.documents(company.realm_id, "Account")}
+        for account in (account for account in cast.ACCOUNTS if account.name not in there):
+            body = {"Name": account.name, "AcctNum": account.number, "AccountType": account.type}
+            if account.subtype:
+                body["AccountSubType"] = account.subtype
             await self._quickbooks.create_document(company.realm_id, "Account", body)
-        clearing = {"Name": "Stripe clearing", "AcctNum": "1150", "AccountType": "Bank", "AccountSubType": "Checking"}
-        await self._quickbooks.create_document(company.realm_id, "Account", clearing)
         client = await self._quickbooks.create_document(
             company.realm_id, "Customer", {"DisplayName": cast.INACTIVE_CLIENT}
         )
@@ -113,7 +107,7 @@ class Demo:
         return Person(tenant_id=tenant_id, user_id=user_id, session_hash="")
 
     async def _connect_stripe(self, person: Person) -> None:
-        granted = await self._stripe.connect(self._account)
+        granted = await self._stripe.connect(self._story.account)
         await self._attach(person, "stripe", ConnectionMode.STRIPE_APP, _tokens(granted), {})
 
     async def _connect_books(self, person: Person, realm: str) -> UUID:
@@ -141,53 +135,63 @@ class Demo:
 
         return await attach(self._wiring, person, kind=kind, mode=mode, identity=identity, put_secrets=put)
 
-    async def _map_and_start(self, person: Person, connection_id: UUID) -> None:
-        wiring = self._wiring
-        async with wiring.db.tenant(person.tenant_id, write=True) as session:
-            now = wiring.runtime.now()
-            rows = (
-                await session.execute(select(BooksAccount).where(BooksAccount.connection_id == connection_id))
-            ).scalars()
-            accounts = {row.name: row.external_id for row in rows}
+    async def _choose_accounts(self, person: Person, connection_id: UUID) -> None:
+        """Say where the income of each service goes, and which account plays which role."""
+        whose: dict[str, Any] = {
+            "tenant_id": person.tenant_id, "connection_id": connection_id, "by_user_id": person.user_id,
+            "now": self._wiring.runtime.now(),
+        }  # fmt: skip
+        async with self._wiring.db.tenant(person.tenant_id, write=True) as session:
+            rows = await session.execute(select(BooksAccount).where(BooksAccount.connection_id == connection_id))
+            ids = {row.name: row.external_id for row in rows.scalars()}
+            for account in cast.ACCOUNTS:
+                if account.role is not None:
+                    await save_role(session, role=account.role, account_id=ids[account.name], **whose)
             for service in cast.SERVICES:
-                ref = ServiceRef(self._products[service.name], service.name)
-                service_id = await store_service(
-                    session, person.tenant_id, ref, now=now, unit_amount_minor=service.price, currency="usd"
-                )
-                if service.account is not None:
-                    session.add(
-                        MappingVersion(
-                            id=uuid4(),
-                            connection_id=connection_id,
-                            service_id=service_id,
-                            version=1,
-                            income_account_id=accounts[service.account],
-                            tax_code_id=None,
-                            created_at=now,
-                            created_by=person.user_id,
-                        )
-                    )
-            session.add(
-                RoleVersion(
-                    id=uuid4(),
-                    connection_id=connection_id,
-                    role=AccountRole.CLEARING,
-                    version=1,
-                    account_id=accounts["Stripe clearing"],
-                    created_at=now,
-                    created_by=person.user_id,
-                )
+                await self._map(session, service, ids.get(service.account or ""), whose)
+
+    async def _map(
+        self, session: AsyncSession, service: cast.Service, account_id: str | None, whose: dict[str, Any]
+    ) -> None:
+        service_id = await store_service(
+            session, whose["tenant_id"], ServiceRef(self._story.products[service.name], service.name),
+            now=whose["now"], unit_amount_minor=service.price, currency="usd",
+        )  # fmt: skip
+        if account_id is not None:
+            await save_mapping(session, service_id=service_id, income_account_id=account_id, tax_code_id=None, **whose)
+
+    async def _read_history(self, person: Person) -> None:
+        """Read everything since the first day, and with it what Stripe held then."""
+        db, now = self._wiring.db, self._wiring.runtime.now()
+        async with db.tenant(person.tenant_id, write=True) as session:
+            await start_history(
+                session, tenant_id=person.tenant_id, first_day=self._first_day(), by_user_id=person.user_id, now=now
             )
-            tenant = await session.get_one(Tenant, person.tenant_id)
-            local = (now - timedelta(days=HISTORY_DAYS + 1)).astimezone(ZoneInfo(tenant.time_zone))
-            tenant.posting_starts_at = local.replace(hour=0, minute=0, second=0, microsecond=0)
-            await offer_everything(session, person.tenant_id, now=now)
+        while True:
+            done = await self._worker.step()
+            async with db.tenant(person.tenant_id) as session:
+                found = await progress(session)
+            if found is None or found.state is not HistoryState.READING:
+                return
+            if not done:
+                await self._wiring.runtime.sleep(0.1)
 
+    async def _start(self, person: Person) -> None:
+        async with self._wiring.db.tenant(person.tenant_id, write=True) as session:
+            await start_posting(session, person.tenant_id, self._first_day(), now=self._wiring.runtime.now())
 
-def _moment(now: datetime, days_ago: int, *, minute: int) -> int:
-    """Return a moment of the studio's working day, which begins at nine, as Stripe writes it."""
-    midnight = now.astimezone(ZoneInfo(cast.TIME_ZONE)).replace(hour=0, minute=0, second=0, microsecond=0)
-    return int((midnight - timedelta(days=days_ago) + timedelta(hours=9, minutes=minute)).timestamp())
+    async def _is_posted(self, person: Person) -> bool:
+        """Say whether nothing of the history is on its way to the books any more."""
+        async with self._wiring.db.tenant(person.tenant_id) as session:
+            due = select(SyncItem.id).where(
+                SyncItem.kind.in_(POSTED_KINDS),
+                SyncItem.state.in_((ItemState.PENDING, ItemState.WORKING)),
+                SyncItem.due_at <= self._wiring.runtime.now(),
+            )
+            return (await session.execute(due.limit(1))).first() is None
+
+    def _first_day(self) -> date:
+        return (self._wiring.runtime.now() - timedelta(days=POSTED_DAYS)).astimezone(ZoneInfo(cast.TIME_ZONE)).date()
 
 
 def _tokens(granted: dict[str, Any]) -> TokenSet:
