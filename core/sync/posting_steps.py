@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from sqlalchemy import func, select
 
-from core.books.documents import Customer, Document, Item, MoneyDocument, Payee, Support
+from core.books.documents import MONEY, Customer, Document, Item, MoneyDocument, Payee, Support
 from core.books.keys import operation_key
 from core.db.models import (
     BooksDocument,
@@ -138,7 +138,7 @@ class PostingSteps(PostingPlan):
         return operation
 
     def _step(self, operation: Operation) -> Step:
-        if operation.key in self.pass_.taken:
+        if not self.pass_.taken.isdisjoint(_names_of(operation)):
             raise NextRoundError
         move = next_move(operation, now=self.now, limits=self.lane.limits, adopting=self.lane.adopting)
         return self._go(operation, move, repeats=operation.state is not OperationState.PLANNED)
@@ -149,7 +149,7 @@ class PostingSteps(PostingPlan):
         if move is Move.SEND:
             send = mark_sent(operation, now=self.now, fence=self.lane.claim.fence, repeats=repeats)
             operation.batch_id = operation.batch_position = None
-        self.pass_.taken.add(operation.key)
+        self.pass_.taken |= _names_of(operation)
         self.item.state = ItemState.WORKING
         self.item.reason, self.item.reason_detail = None, {}
         self.item.changed_at = self.now
@@ -159,6 +159,16 @@ class PostingSteps(PostingPlan):
     async def _link(self, step: str) -> BooksLink | None:
         statement = select(BooksLink).where(BooksLink.connection_id == self.connection_id, BooksLink.step == step)
         return (await self.session.execute(statement)).scalar_one_or_none()
+
+
+def _names_of(operation: Operation) -> set[str]:
+    """Return what only one call at a time may be about: a write, and for what a person may have made a name.
+
+    Two rows of one client would otherwise be looked for at once, not be found, and be made twice.
+    """
+    if operation.kind in MONEY:
+        return {operation.key}
+    return {operation.key, f"{operation.kind.value}:{operation.reference.casefold()}"}
 
 
 def _customers_of(document: MoneyDocument) -> Sequence[str]:

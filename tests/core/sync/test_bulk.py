@@ -125,6 +125,16 @@ async def test_many_new_clients_are_made_together(desk: XeroDesk) -> None:
     assert len([c for c in await desk.records("Contact") if c["Name"].startswith("Client ")]) == 30
 
 
+async def test_two_rows_of_one_client_that_wait_together_make_one_contact(desk: XeroDesk) -> None:
+    """Once as a customer of Stripe and once with an e-mail address alone: looked for at once, both would be made."""
+    for number, key in enumerate(("cus_anna", "guest_anna", "cus_anna_again"), 1):
+        await desk.pay(sale(number, client=Client(key, None, "Anna Berg", "anna@example.com", None)))
+    await desk.quiet()
+    assert set(await standing(desk)) == {SYNCED}
+    assert AttemptOutcome.REJECTED not in {attempt.outcome for attempt in await desk.rows(Attempt)}
+    await desk.assert_once(sales=3)
+
+
 # Partial failure (F18)
 
 
