@@ -14,13 +14,13 @@ _SALE_STYLES = {
     SaleStyle.RECEIPT: "Sales receipt",
 }
 _FEE_STYLES = {
-    FeeStyle.DAILY: "One entry a day, a line for each payment",
+    FeeStyle.DAILY: "One entry a day",
     FeeStyle.PER_CHARGE: "One entry for each payment",
     FeeStyle.PER_PAYOUT: "One entry for each payout",
 }
 _LOST = {
-    LostDisputeTax.REVERSED: "Take the sales tax back with the income",
-    LostDisputeTax.KEPT: "Leave the sales tax; the accountant decides",
+    LostDisputeTax.REVERSED: "The sales tax goes back too",
+    LostDisputeTax.KEPT: "The sales tax stays",
 }
 _NOT_FOR_ANSWERS = (AccountType.RECEIVABLE, AccountType.PAYABLE)
 
@@ -79,7 +79,7 @@ def _settings(page: AccountsPage) -> tuple[views.Setting, ...]:
         views.Setting(
             key="fee_style",
             label="Stripe's fees become",
-            hint="One entry a day keeps your books short and each month right.",
+            hint="Each has a line for each payment. One a day keeps your books short and each month right.",
             choices=tuple(views.Choice(id=key.value, label=word) for key, word in _FEE_STYLES.items()),
             value=chosen.fee_style.value,
         ),
@@ -93,7 +93,7 @@ def _settings(page: AccountsPage) -> tuple[views.Setting, ...]:
         views.Setting(
             key="lost_dispute_tax",
             label="A lost dispute",
-            hint="Law differs between countries. Ask your accountant when unsure.",
+            hint="Whether its sales tax is taken back with the income. Ask your accountant when unsure.",
             choices=tuple(views.Choice(id=key.value, label=word) for key, word in _LOST.items()),
             value=chosen.lost_dispute_tax.value,
         ),
