@@ -453,6 +453,53 @@ MAPPING = views.MappingView(
 )
 MAPPING_INHERITS = replace(MAPPING, default=replace(MAPPING.default, account_id="41", version=2), unmapped=0, waiting=0)
 
+
+def role(key: str, label: str, hint: str, account: str = "", **more: Any) -> views.RoleField:
+    return views.RoleField(key=key, label=label, hint=hint, groups=(*BANKS, *ACCOUNTS), value=account, **more)
+
+
+def setting(key: str, label: str, hint: str, *choices: str) -> views.Setting:
+    made = tuple(views.Choice(id=choice.casefold().replace(" ", "_"), label=choice) for choice in choices)
+    return views.Setting(key=key, label=label, hint=hint, choices=made, value=made[0].id)
+
+
+BOOKED_AS = (
+    setting("sale_style", "A sale becomes", "Both give the same totals.", "Invoice and payment", "Sales receipt"),
+    setting("fee_style", "Stripe's fees become", "One entry a day keeps each month right.", "One entry a day"),
+    setting("fee_tax_code_id", "Tax on Stripe's fees", "Only where you may reclaim it.", "Part of the fee"),
+    setting("lost_dispute_tax", "A lost dispute", "Ask your accountant when unsure.", "Sales tax goes back as well"),
+)
+ACCOUNT_SET_UP = views.AccountsView(
+    books_name="QuickBooks",
+    roles=(
+        role("clearing", "Stripe clearing", "Holds money between a payment and its payout.", "11", saved=True),
+        role("bank", "Bank account for payouts", "Where Stripe pays out to.", "11"),
+        role("fees", "Stripe fees", "What Stripe keeps of each payment.", "41", error="Archived in QuickBooks"),
+        role("held", "Stripe disputes held", "Money of open disputes.", create_label="Create “Stripe disputes held”"),
+        role("tips", "Tips received", "Where tips go.", empty_label="As the service"),
+    ),
+    settings=BOOKED_AS,
+    opening=(views.Opening(day=date(2026, 11, 1), amount_minor=84217, currency="USD"),),
+    first_day=date(2026, 11, 1),
+    fetched_at=PLACE.now - timedelta(minutes=12),
+)
+ACCOUNT_QUESTIONS = replace(
+    ACCOUNT_SET_UP,
+    missing=("Stripe disputes held", "Chargebacks"),
+    questions=(
+        views.CategoryQuestion(
+            category="climate_order_purchase", label="climate order purchase", waiting=2, example="−$4.00"
+        ),
+        views.CategoryQuestion(
+            category="a_very_long_reason_that_nobody_has_seen_before_today", label="a very long reason that nobody has"
+            " seen before today", waiting=1, example="$1,204.10",
+        ),
+    ),
+    question_groups=ACCOUNTS,
+    opening=(),
+)  # fmt: skip
+ACCOUNT_FEED = replace(ACCOUNT_SET_UP, feed_account="Stripe (bank feed)", first_day=None, opening=())
+
 STEPS = (
     views.Step(title="Connect Stripe", text="juniperlane.co, 214 payments found since January.", state="done"),
     views.Step(title="Connect your books", text="Juniper Lane Photography LLC in QuickBooks.", state="done"),
@@ -766,6 +813,16 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "mapping": ("mapping/index.html", {"shell": shell("mapping"), "view": MAPPING}),
     "mapping-inherits": ("mapping/index.html", {"shell": shell("mapping"), "view": MAPPING_INHERITS}),
     "mapping-no-books": ("mapping/index.html", {"shell": shell("mapping"), "view": views.MappingView(books_name="")}),
+    "accounts": ("accounts/index.html", {"shell": shell("mapping"), "view": ACCOUNT_SET_UP}),
+    "accounts-questions": (
+        "accounts/index.html",
+        {"shell": shell("mapping", banner=BROKEN), "view": ACCOUNT_QUESTIONS},
+    ),
+    "accounts-feed": ("accounts/index.html", {"shell": shell("mapping"), "view": ACCOUNT_FEED}),
+    "accounts-no-books": (
+        "accounts/index.html",
+        {"shell": shell("mapping"), "view": views.AccountsView(books_name="")},
+    ),
     "start": ("start/index.html", {"shell": shell("start"), "view": START}),
     "start-open": ("start/index.html", {"shell": shell("start"), "view": START_OPEN}),
     "sign-in": ("sign_in/index.html", {"door": DOOR, "view": views.SignInView()}),
