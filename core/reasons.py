@@ -214,7 +214,7 @@ WORDING: dict[Reason, Wording] = {
     Reason.TAX_CODE_MISFIT: Wording(
         "The tax code no longer fits",
         "The tax code no longer fits",
-        "Stripe charged {charged}; “{tax_code}” would give another total. We stopped before posting.",
+        "Stripe charged {charged}; “{tax_code}” would give another total, or is no longer active. Nothing was posted.",
         Action.CHOOSE_ACCOUNT,
     ),
     Reason.CUSTOMER_INACTIVE: Wording(

@@ -188,6 +188,11 @@ class Play:
                 now=self.runtime.now(),
             )
 
+    async def refresh(self) -> None:
+        """Read the company, its accounts and its tax codes anew, as happens every few hours."""
+        self.runtime.forward(seconds=5)
+        await refresh_books(self.wiring, tenant_id=self.owner.tenant_id, connection_id=self.books_id)
+
     async def settle_on(self, settings: BookkeepingSettings) -> None:
         """Choose how things are booked."""
         async with self.wiring.db.tenant(self.owner.tenant_id, write=True) as session:

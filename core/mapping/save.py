@@ -46,7 +46,10 @@ async def save_mapping(
     by_user_id: UUID,
     now: datetime,
 ) -> Saved:
-    """Decide for one service and let go on what waited for it. The same choice again is no new version.
+    """Decide for one service and let go on what waited for it.
+
+    The same choice again is no new version, but what it stopped is tried again: the account may have been archived in
+    the books and be back by now.
 
     Args:
         session: of the tenant, writing.
@@ -68,7 +71,8 @@ async def save_mapping(
     newest = await _newest(session, connection_id, service.id)
     before = (newest.income_account_id, newest.tax_code_id) if newest else (None, None)
     if before == (income_account_id, tax_code_id):
-        return Saved(newest.version if newest else 0, is_new=False, reopened=0)
+        again = await _let_go(session, connection_id, service_id, now)
+        return Saved(newest.version if newest else 0, is_new=False, reopened=again)
     version = MappingVersion(
         connection_id=connection_id,
         service_id=service.id,

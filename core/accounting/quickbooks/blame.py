@@ -15,6 +15,7 @@ from core.accounting.quickbooks.client import QuickBooksClient, Reply
 from core.accounting.quickbooks.faults import REFERENCE_CODES
 from core.accounting.quickbooks.frozen import Frozen, frozen
 from core.accounting.quickbooks.lookup import is_any
+from core.accounting.quickbooks.names import DELETED
 from core.accounting.quickbooks.queries import ANY_STATE, select
 from core.books.documents import DocumentKind
 from core.errors import ProviderError, ProviderRejectedError
@@ -83,23 +84,25 @@ class Inquiry:
         for account_id in sent.account_ids:
             account = next((row for row in accounts if row.id == account_id), None)
             if account is None or not account.active:
-                return _with(refusal, Reason.ACCOUNT_INACTIVE, account=account.name if account else "")
+                return _with(refusal, Reason.ACCOUNT_INACTIVE, account=_own_name(account.name) if account else "")
         if sent.customer_ref is not None:
             customers = await self._ask("Customer", [sent.customer_ref.value], answers.Customer)
             if not customers or not customers[0].active:
-                name = customers[0].display_name if customers else ""
+                name = _own_name(customers[0].display_name) if customers else ""
                 return _with(refusal, Reason.CUSTOMER_INACTIVE, client=name)
         for item in await self._ask("Item", sent.item_ids, answers.Item):
             if not item.active:
-                return _saying(refusal, f"the product or service “{item.name}”", "ItemRef", item=item.name)
+                name = _own_name(item.name)
+                return _saying(refusal, f"the product or service “{name}”", "ItemRef", item=name)
         for vendor in await self._ask("Vendor", sent.vendor_ids, answers.Vendor):
             if not vendor.active:
-                return _saying(refusal, f"the vendor “{vendor.display_name}”", "EntityRef", vendor=vendor.display_name)
+                name = _own_name(vendor.display_name)
+                return _saying(refusal, f"the vendor “{name}”", "EntityRef", vendor=name)
         # In the United States the two codes are words, not objects that could be archived.
         codes = [code_id for code_id in sent.tax_code_ids if code_id.isdigit()]
         for code in await self._ask("TaxCode", codes, answers.TaxCode):
             if not code.active:
-                return _with(refusal, Reason.TAX_CODE_MISFIT, charged=_total(write), tax_code=code.name)
+                return _with(refusal, Reason.TAX_CODE_MISFIT, charged=_total(write), tax_code=_own_name(code.name))
         return None
 
     async def _wrong_type(
@@ -130,6 +133,11 @@ class Inquiry:
             self._replies[statement] = await self._client.query(statement)
         reply = self._replies[statement]
         return answers.read_list(reply.body, entity, shape, request_id=reply.request_id)
+
+
+def _own_name(name: str) -> str:
+    """Return the name that the person gave: QuickBooks adds a word of its own to whatever is archived."""
+    return name.removesuffix(DELETED)
 
 
 def _total(write: PreparedWrite) -> str:

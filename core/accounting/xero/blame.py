@@ -7,7 +7,7 @@ from core.accounting.port import Company, PreparedWrite
 from core.accounting.xero import answers
 from core.accounting.xero.client import XeroClient
 from core.accounting.xero.freezing import day_of, frozen
-from core.accounting.xero.organisation import locked_to, read_accounts, read_organisation
+from core.accounting.xero.organisation import locked_to, read_accounts, read_organisation, read_tax_rates
 from core.errors import ProviderError, ProviderRejectedError
 from core.money import to_decimal
 from core.reasons import Reason
@@ -38,7 +38,7 @@ class Blame:
                 refusal.detail.update(currency=write.currency, home_currency=self._company.home_currency.upper())
             case Reason.TAX_CODE_MISFIT if write.total_minor is not None:
                 total = to_decimal(write.total_minor, write.currency)
-                refusal.detail.update(charged=f"{total} {write.currency}", tax_code="the tax code")
+                refusal.detail.update(charged=f"{total} {write.currency}", tax_code=await self._tax_code(write))
         return await self._named(write, refusal)
 
     async def _closed_to(self) -> str:
@@ -50,6 +50,17 @@ class Blame:
             except ProviderError:
                 self._locked_to = "a later day"
         return self._locked_to
+
+    async def _tax_code(self, write: PreparedWrite) -> str:
+        """Return the name of the tax code at fault: the one that is not active, or else the first."""
+        used = frozen(write).tax_types
+        try:
+            rates = {row.tax_type: row for row in await read_tax_rates(self._client)}
+        except ProviderError:
+            return "the tax code"
+        known = [rates[tax_type] for tax_type in used if tax_type in rates]
+        inactive = [rate for rate in known if rate.status != "ACTIVE"]
+        return next((rate.name for rate in (*inactive, *known) if rate.name), "the tax code")
 
     async def _named(self, write: PreparedWrite, refusal: ProviderRejectedError) -> ProviderRejectedError:
         """Return ``refusal`` with the reason and the name of what is missing or archived."""

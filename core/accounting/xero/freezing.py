@@ -63,6 +63,12 @@ class Frozen(msgspec.Struct, frozen=True, rename="pascal"):
             named += [end.account_id for end in (row.from_bank_account, row.to_bank_account) if end]
         return [account_id for account_id in named if account_id]
 
+    @property
+    def tax_types(self) -> list[str]:
+        """Every tax code that is named on a line, in order."""
+        lines = [row for row in self.dated if not isinstance(row, answers.Payment | answers.BankTransfer)]
+        return [line.tax_type for row in lines for line in row.line_items if line.tax_type]
+
 
 def frozen(write: PreparedWrite) -> Frozen:
     """Read the frozen bytes back."""

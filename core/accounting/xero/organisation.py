@@ -1,7 +1,7 @@
 """Whose books these are, how they are set up, and which accounts and tax rates they have."""
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 
 from core.accounting.port import Account, AccountType, Company, TaxCode
@@ -144,10 +144,14 @@ def new_account(name: str, account_type: AccountType, *, tenant_id: str, codes: 
     )
 
 
+async def read_tax_rates(client: XeroClient) -> Sequence[answers.TaxRate]:
+    """Read every tax rate, deleted ones included."""
+    reply = await client.read("/TaxRates")
+    return answers.read_list(reply.body, "TaxRates", answers.TaxRate, request_id=reply.request_id)
+
+
 async def list_tax_codes(client: XeroClient) -> list[TaxCode]:
     """Read the tax rates that may stand on a sale or, as the tax on fees does, on a purchase."""
-    reply = await client.read("/TaxRates")
-    rows = answers.read_list(reply.body, "TaxRates", answers.TaxRate, request_id=reply.request_id)
     return [
         TaxCode(
             external_id=row.tax_type,
@@ -157,7 +161,7 @@ async def list_tax_codes(client: XeroClient) -> list[TaxCode]:
             on_sales=bool(row.can_apply_to_revenue),
             on_purchases=bool(row.can_apply_to_expenses),
         )
-        for row in rows
+        for row in await read_tax_rates(client)
         if (row.can_apply_to_revenue or row.can_apply_to_expenses) and row.tax_type and row.status != "DELETED"
     ]
 
