@@ -1,6 +1,7 @@
 """Amounts of money: integers in the smallest unit that Stripe counts in, and exact ways to and from decimals.
 
-Nothing here rounds. Where a digit would be lost, or cents would have to be invented, :class:`MoneyError` is raised.
+Nothing here rounds but :func:`convert`. Where a digit would be lost, or cents would have to be invented,
+:class:`MoneyError` is raised.
 """
 
 from collections.abc import Sequence
@@ -73,6 +74,27 @@ def from_decimal(value: Decimal, currency: str) -> int:
         if lost:
             raise MoneyError(f"{value} has digits below one minor unit of {currency.upper()}")
     return _check_range(-minor if sign else minor)
+
+
+def convert(minor: int, currency: str, rate: Decimal, home: str) -> int:
+    """Return what ``minor`` units of ``currency`` are worth in minor units of ``home``, half a unit away from zero.
+
+    The one place that rounds: books keep the home value of a foreign document to the minor unit.
+
+    Args:
+        minor: amount in minor units of ``currency``.
+        currency: the foreign currency.
+        rate: home units for one foreign unit, more than zero.
+        home: the books' own currency.
+
+    Raises:
+        MoneyError: if a currency is no code, or the result does not fit 64 bits.
+    """
+    numerator, denominator = rate.as_integer_ratio()
+    numerator *= abs(_check_range(minor)) * 10 ** exponent(home)
+    denominator *= 10 ** exponent(currency)
+    worth = (2 * numerator + denominator) // (2 * denominator)
+    return _check_range(-worth if minor < 0 else worth)
 
 
 def allocate(total_minor: int, weights: Sequence[int]) -> list[int]:

@@ -17,6 +17,7 @@ class Reason(StrEnum):
     BOOKS_NOT_CONNECTED = "books_not_connected"
     NOT_STARTED = "not_started"
     SETTLEMENT_PENDING = "settlement_pending"
+    RATE_PENDING = "rate_pending"
     RATE_LIMITED = "rate_limited"
     PROVIDER_DOWN = "provider_down"
     OUTCOME_UNKNOWN = "outcome_unknown"
@@ -39,6 +40,7 @@ class Reason(StrEnum):
     NUMBER_TAKEN = "number_taken"
     PERIOD_CLOSED = "period_closed"
     CURRENCY_NOT_ENABLED = "currency_not_enabled"
+    RATE_NOT_KNOWN = "rate_not_known"
     TOTALS_DIFFER = "totals_differ"
     CHANGED_IN_BOOKS = "changed_in_books"
     LINES_DO_NOT_ADD_UP = "lines_do_not_add_up"
@@ -119,6 +121,12 @@ WORDING: dict[Reason, Wording] = {
         "Waiting for Stripe's settled amount",
         "Stripe has not settled this payment yet",
         "The client paid in {currency}. We book the amount that Stripe settles, which arrives within seconds, sometimes hours.",
+        Action.NONE,
+    ),
+    Reason.RATE_PENDING: Wording(
+        "Waiting for the exchange rate in {books}",
+        "The exchange rate of the invoice’s day is not read yet",
+        "The invoice is in {currency}. We ask {books} for its rate of that day, then post. No action needed.",
         Action.NONE,
     ),
     Reason.RATE_LIMITED: Wording(
@@ -244,8 +252,16 @@ WORDING: dict[Reason, Wording] = {
     Reason.CURRENCY_NOT_ENABLED: Wording(
         "{currency} is not a currency of your books",
         "{currency} is not switched on in your books",
-        "Stripe settled this payment in {currency}; your books are kept in {home_currency}. Nothing was posted.",
+        "Your books are kept in {home_currency}, and this payment needs {currency}. Nothing was posted. Switch {currency} on"
+        " there, or choose the settled amount for sales in other currencies under Accounts, then retry.",
         Action.RETRY,
+    ),
+    Reason.RATE_NOT_KNOWN: Wording(
+        "Only {books} knows the rate of this sale",
+        "The rate of the original sale is known to {books} alone",
+        "The sale was booked in {currency} at a rate that {books} chose. We cannot take it back to the cent, so nothing"
+        " was posted. Book this in {books} yourself, from the Stripe clearing account, then ignore it here.",
+        Action.NONE,
     ),
     Reason.TOTALS_DIFFER: Wording(
         "Books total differs from the payment",

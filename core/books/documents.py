@@ -58,7 +58,11 @@ class Why:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A client as the books should know them. ``customer_id`` is ours and decides the step."""
+    """A client as the books should know them. ``customer_id`` is ours and decides the step.
+
+    ``is_foreign``: as who pays in ``currency``, which is not the books' own. Where a client of the books has one
+    currency for ever, this is another client than the one who pays in the home currency.
+    """
 
     customer_id: str
     name: str
@@ -66,13 +70,14 @@ class Customer:
     currency: str
     phone: str | None = None
     stripe_customer_id: str | None = None
+    is_foreign: bool = False
 
     kind = DocumentKind.CUSTOMER
 
     @property
     def step(self) -> str:
         """Stable name of this object among the steps of a connection."""
-        return f"customer:{self.customer_id}"
+        return f"customer:{self.customer_id}" + (f":{self.currency.lower()}" if self.is_foreign else "")
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -165,7 +170,15 @@ class SaleLine:
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """A sale on the day of the charge, gross. ``total_minor`` is what the client paid, to the cent."""
+    """A sale, gross. ``total_minor`` is what the client paid, to the cent.
+
+    Attributes:
+        exchange_rate: of an invoice in another currency than the books': home units for one foreign unit, as the books
+            know it for its day. None where the books apply a rate of their own and tell nobody.
+        home_minor: what it is worth in ``home_currency``. Without a rate that is what Stripe settled: the books divide
+            it into the sale and its exchange difference themselves.
+        home_currency: the books' own; None for an invoice in it.
+    """
 
     reference: str
     customer_step: str
@@ -173,6 +186,9 @@ class Invoice:
     currency: str
     lines: tuple[SaleLine, ...]
     memo: str
+    exchange_rate: str | None = None
+    home_minor: int | None = None
+    home_currency: str | None = None
 
     kind = DocumentKind.INVOICE
 
@@ -204,7 +220,14 @@ class Invoice:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """The money of one invoice arriving on the Stripe clearing account."""
+    """The money of one invoice arriving on the Stripe clearing account.
+
+    Attributes:
+        amount_minor: in ``currency``, that of the invoice.
+        home_minor: what arrives, in ``home_currency``; None where that is ``amount_minor`` itself.
+        owed_minor: what the invoice was worth in ``home_currency``; what arrives beyond it is an exchange difference.
+        home_currency: the books' own, of a payment in another one.
+    """
 
     reference: str
     customer_step: str
@@ -216,6 +239,9 @@ class Payment:
     clearing_account_name: str
     memo: str
     why: Why
+    home_minor: int | None = None
+    owed_minor: int | None = None
+    home_currency: str | None = None
 
     kind = DocumentKind.PAYMENT
 
@@ -231,7 +257,7 @@ class Payment:
 
     @property
     def total_minor(self) -> int:
-        """The amount that arrives."""
+        """The amount that arrives, in ``currency``."""
         return self.amount_minor
 
 

@@ -21,15 +21,16 @@ from core.books.documents import (
     SalesReceipt,
     Transfer,
 )
-from core.books.ledger_lines import RECEIVABLE, SALES_TAX
+from core.books.ledger_lines import EXCHANGE, RECEIVABLE, SALES_TAX
+from core.books.presentment import at_home, difference
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One debit (positive) or credit (negative) in minor units.
+    """One debit (positive) or credit (negative) in minor units of the books' own currency.
 
-    ``account_id`` is the account's external id, or ``RECEIVABLE`` or ``SALES_TAX`` for the accounts that the books
-    choose themselves.
+    ``account_id`` is the account's external id, or ``RECEIVABLE``, ``SALES_TAX`` or ``EXCHANGE`` for the accounts that
+    the books choose themselves.
     """
 
     account_id: str
@@ -66,7 +67,7 @@ def clearing_effects(document: MoneyDocument, clearing_account_id: str) -> list[
 def role_totals(documents: Iterable[MoneyDocument]) -> dict[str, int]:
     """Return the trial balance that ``documents`` lead to, by account, debit positive; accounts at zero stay in it.
 
-    Keys are external ids of accounts, and ``RECEIVABLE`` and ``SALES_TAX`` for the books' own.
+    Keys are external ids of accounts, and ``RECEIVABLE``, ``SALES_TAX`` and ``EXCHANGE`` for the books' own.
     """
     totals: dict[str, int] = {}
     for document in documents:
@@ -78,11 +79,15 @@ def role_totals(documents: Iterable[MoneyDocument]) -> dict[str, int]:
 def _entries(document: MoneyDocument) -> Iterator[Entry]:
     match document:
         case Invoice():
-            yield Entry(RECEIVABLE, document.total_minor)
-            yield from _sold(document.lines, -1)
+            sale = at_home(document)
+            yield Entry(RECEIVABLE, sale.total_minor)
+            yield from _sold(sale.lines, -1)
         case Payment():
-            yield Entry(document.clearing_account_id, document.amount_minor)
-            yield Entry(RECEIVABLE, -document.amount_minor)
+            arrived = document.amount_minor if document.home_minor is None else document.home_minor
+            gained = difference(document)
+            yield Entry(document.clearing_account_id, arrived)
+            yield Entry(RECEIVABLE, gained - arrived)
+            yield Entry(EXCHANGE, -gained)
         case CreditNote():
             yield from _sold(document.lines, 1)
             yield Entry(RECEIVABLE, -document.total_minor)

@@ -27,7 +27,13 @@ class FactLine:
 
 @dataclass(frozen=True, slots=True)
 class SaleFacts:
-    """One succeeded payment. Settled amounts are None until Stripe has made the balance transaction."""
+    """One succeeded payment. Settled amounts are None until Stripe has made the balance transaction.
+
+    Attributes:
+        invoiced_on: the day of the invoice that it paid; None where it paid none.
+        invoice_rate: the books' rate for ``currency`` on the day of the invoice: home units for one foreign unit; None
+            where it is not needed, or the books tell nobody.
+    """
 
     source_id: str
     stripe_charge_id: str | None
@@ -39,6 +45,8 @@ class SaleFacts:
     book_date: date
     customer: Customer
     lines: tuple[FactLine, ...]
+    invoiced_on: date | None = None
+    invoice_rate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,12 @@ from core.books.documents import (
     Transfer,
     Why,
 )
+from core.books.presentment import at_home, difference
 from core.money import MoneyError, exponent
 
 RECEIVABLE = "Accounts receivable"
 SALES_TAX = "Sales tax"
+EXCHANGE = "Exchange gain or loss"
 GROUPS = {
     DocumentKind.INVOICE: "Invoice",
     DocumentKind.PAYMENT: "Payment on the invoice",
@@ -55,8 +57,18 @@ class LedgerLine:
     note: str = ""
 
 
+def currency_of(document: MoneyDocument) -> str:
+    """Return the currency in which a document moves the accounts: the books' own, whatever the client's is."""
+    if isinstance(document, Invoice | Payment) and document.home_currency is not None:
+        return document.home_currency
+    return document.currency
+
+
 def ledger_lines(document: MoneyDocument) -> list[LedgerLine]:
-    """Return the lines of one document; debits equal credits.
+    """Return the lines of one document in the books' own currency; debits equal credits.
+
+    Where the books apply a rate of their own to a foreign invoice, it stands here at what Stripe settled: they divide
+    that into the sale and its exchange difference.
 
     Raises:
         MoneyError: they do not, so the document must not be believed.
@@ -71,15 +83,14 @@ def _lines(document: MoneyDocument) -> Iterator[LedgerLine]:
     group = GROUPS[document.kind]
     match document:
         case Invoice():
-            yield _line(RECEIVABLE, document.total_minor, "What the client owes until the payment below", group)
-            yield from _sold(document, -1)
+            sale = at_home(document)
+            yield _line(RECEIVABLE, sale.total_minor, "What the client owes until the payment below", group)
+            yield from _sold(sale, -1)
         case CreditNote():
             yield from _sold(document, 1)
             yield _line(RECEIVABLE, -document.total_minor, "What the client is owed until it is paid out below", group)
         case Payment():
-            why = explain(document.why, document.currency)
-            yield _line(document.clearing_account_name, document.amount_minor, why, group)
-            yield _line(RECEIVABLE, -document.amount_minor, "The invoice above is paid", group)
+            yield from _paid(document, group)
         case Repayment():
             why = explain(document.why, document.currency)
             yield _line(RECEIVABLE, document.amount_minor, "The credit note above is paid out", group)
@@ -102,6 +113,17 @@ def _lines(document: MoneyDocument) -> Iterator[LedgerLine]:
             why = explain(document.why, document.currency)
             yield _line(document.to_account.name, document.amount_minor, why, group)
             yield _line(document.from_account.name, -document.amount_minor, why, group)
+
+
+def _paid(payment: Payment, group: str) -> Iterator[LedgerLine]:
+    """Return the lines of a payment in the books' own currency, with what the client's currency gained or lost."""
+    arrived = payment.amount_minor if payment.home_minor is None else payment.home_minor
+    gained = difference(payment)
+    yield _line(payment.clearing_account_name, arrived, explain(payment.why, payment.currency), group)
+    yield _line(RECEIVABLE, gained - arrived, "The invoice above is paid", group)
+    if gained:
+        why = f"What {payment.currency.upper()} gained or lost since the invoice; your books compute this line"
+        yield _line(EXCHANGE, -gained, why, group)
 
 
 def _sold(document: Invoice | SalesReceipt | Refund | CreditNote, sign: int) -> Iterator[LedgerLine]:

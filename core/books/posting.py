@@ -36,12 +36,12 @@ def plan_sale(
     Raises:
         StopError: with the reason why nothing can be posted yet.
     """
-    _check_sum(facts.lines, facts.amount_minor, facts.currency)
+    check_sum(facts.lines, facts.amount_minor, facts.currency)
     amount, lines, memo = _in_home_currency(facts, books)
     clearing = books.role(AccountRole.CLEARING)
     chosen = books.roles[AccountRole.CLEARING]
-    sale_lines = tuple(_sale_line(line, rules, books) for line in lines)
-    _check_rates(sale_lines, _tolerance(facts, amount, books))
+    sale_lines = tuple(sale_line(line, rules, books) for line in lines)
+    check_rates(sale_lines, _tolerance(facts, amount, books))
     why = Why(
         stripe_field="charge.amount" if amount == facts.amount_minor else "balance_transaction.amount",
         arithmetic=_arithmetic(facts, amount, books.home_currency),
@@ -61,7 +61,7 @@ def plan_sale(
             why=why,
             balance_transaction_id=facts.stripe_balance_transaction_id,
         )
-        _check_total(receipt.total_minor, amount, books)
+        check_total(receipt.total_minor, amount, books)
         return (receipt,)
     invoice = Invoice(
         reference=reference,
@@ -71,7 +71,7 @@ def plan_sale(
         lines=sale_lines,
         memo=memo,
     )
-    _check_total(invoice.total_minor, amount, books)
+    check_total(invoice.total_minor, amount, books)
     payment = Payment(
         reference=reference,
         customer_step=facts.customer.step,
@@ -87,12 +87,22 @@ def plan_sale(
     return invoice, payment
 
 
-def _check_total(found: int, expected: int, books: BooksProfile) -> None:
+def check_total(found: int, expected: int, books: BooksProfile) -> None:
+    """Stop at documents that do not add up to what they stand for.
+
+    Raises:
+        StopError: ``LINES_DO_NOT_ADD_UP``.
+    """
     if found != expected:
         raise _sum_error(found, expected, books.home_currency)
 
 
-def _check_sum(lines: tuple[FactLine, ...], amount_minor: int, currency: str) -> None:
+def check_sum(lines: tuple[FactLine, ...], amount_minor: int, currency: str) -> None:
+    """Stop at lines that do not add up to their payment.
+
+    Raises:
+        StopError: ``LINES_DO_NOT_ADD_UP``.
+    """
     found = sum(line.amount_minor + line.tax_minor for line in lines)
     if found != amount_minor:
         raise _sum_error(found, amount_minor, currency)
@@ -107,7 +117,7 @@ def _sum_error(found: int, expected: int, currency: str) -> StopError:
 
 def _in_home_currency(facts: SaleFacts, books: BooksProfile) -> tuple[int, tuple[FactLine, ...], str]:
     """Return amount, lines and memo in the books' currency: what Stripe settled, if the client paid in another."""
-    memo = _memo(facts)
+    memo = sale_memo(facts)
     settled, currency = facts.settled_minor, facts.settled_currency
     if settled is not None and currency != books.home_currency:
         raise StopError(
@@ -175,7 +185,12 @@ def _choose(line: FactLine, rules: MappingRules, books: BooksProfile) -> Mapping
     return MappingChoice("", chosen.version, chosen.set_by, chosen.account_id, tax_code_id, is_default=False)
 
 
-def _sale_line(line: FactLine, rules: MappingRules, books: BooksProfile) -> SaleLine:
+def sale_line(line: FactLine, rules: MappingRules, books: BooksProfile) -> SaleLine:
+    """Return one line of the sale with the account and tax code that were chosen for it.
+
+    Raises:
+        StopError: a choice is missing, or what was chosen is not in use any more.
+    """
     choice = _choose(line, rules, books)
     account = books.account(choice.income_account_id or "", service=line.service_name)
     code = _tax_code(books, choice, line)
@@ -246,7 +261,7 @@ def _tolerance(facts: SaleFacts, amount: int, books: BooksProfile) -> int:
     return TAX_TOLERANCE_MINOR * 2 + -(-amount // facts.amount_minor)
 
 
-def _check_rates(lines: Sequence[SaleLine], tolerance_minor: int) -> None:
+def check_rates(lines: Sequence[SaleLine], tolerance_minor: int) -> None:
     """Compare the tax with the rate of each code, over all of its lines: a discount shares the rounding of its sale."""
     by_code: dict[str, list[SaleLine]] = {}
     for line in lines:
@@ -278,7 +293,8 @@ def percent(tax_minor: int, net_minor: int) -> str:
     return f"{whole}.{rest:02d} %"
 
 
-def _memo(facts: SaleFacts) -> str:
+def sale_memo(facts: SaleFacts) -> str:
+    """Return what the documents of a sale say of their origin."""
     parts = [facts.source_id, facts.stripe_charge_id if facts.stripe_charge_id != facts.source_id else None]
     return "Stripe " + " ".join(part for part in parts if part) + " | Tieout"
 

@@ -63,6 +63,17 @@ class LostDisputeTax(StrEnum):
     KEPT = "kept"
 
 
+class ForeignStyle(StrEnum):
+    """How a sale in another currency is booked: at the home amount that Stripe settled, or in the client's currency.
+
+    In the client's currency the invoice stands at the rate of its own day; what the currency gained or lost until the
+    money came is an exchange difference, which the books compute.
+    """
+
+    SETTLED = "settled"
+    PRESENTMENT = "presentment"
+
+
 @dataclass(frozen=True, slots=True)
 class BookkeepingSettings:
     """A tenant's choices for one set of books; the defaults are the bookkeeping rules' own.
@@ -70,12 +81,14 @@ class BookkeepingSettings:
     Attributes:
         fee_tax_code_id: code for fees on which Stripe charged tax that can be reclaimed; None: such tax is part of
             the fee.
+        foreign_style: ``PRESENTMENT`` holds for sales that are booked as invoices, never for receipts.
     """
 
     sale_style: SaleStyle = SaleStyle.INVOICE
     fee_style: FeeStyle = FeeStyle.DAILY
     lost_dispute_tax: LostDisputeTax = LostDisputeTax.REVERSED
     fee_tax_code_id: str | None = None
+    foreign_style: ForeignStyle = ForeignStyle.SETTLED
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,10 @@ class Movement:
 
 @dataclass(frozen=True, slots=True)
 class PaymentFacts:
-    """Everything that one payment's fetched objects say."""
+    """Everything that one payment's fetched objects say.
+
+    ``invoiced_at``: when the invoice that it paid was finalised, the last of several; None where it paid none.
+    """
 
     source_id: str
     charge_id: str | None
@@ -83,6 +86,7 @@ class PaymentFacts:
     client: Client
     lines: tuple[Line, ...]
     movement: Movement | None
+    invoiced_at: datetime | None = None
 
     @property
     def digest(self) -> str:

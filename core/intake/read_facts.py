@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from core.intake.facts import Client, Movement, PaymentFacts, Sources
+from core.intake.facts import Client, Movement, PaidInvoice, PaymentFacts, Sources
 from core.intake.handlers.registry import id_of
 from core.intake.loose import clean_text, dig, integer, rows_of
 from core.intake.read_lines import read_lines
@@ -32,6 +32,7 @@ def payment_facts(sources: Sources) -> PaymentFacts:
         client=_client(sources),
         lines=tuple(read_lines(sources, amount)),
         movement=read_movement(movement) if isinstance(movement, dict) else None,
+        invoiced_at=max(filter(None, map(_invoiced_at, sources.invoices)), default=None),
     )
 
 
@@ -54,6 +55,12 @@ def read_movement(bt: Mapping[str, Any]) -> Movement:
         created_at=datetime.fromtimestamp(integer(bt["created"]), UTC),
         description=clean_text(bt.get("description"), 500) or None,
     )
+
+
+def _invoiced_at(paid: PaidInvoice) -> datetime | None:
+    """Return when the client was sent the invoice: a draft of last month may be finalised today."""
+    said = integer(dig(paid.invoice, "status_transitions", "finalized_at") or paid.invoice.get("created"))
+    return datetime.fromtimestamp(said, UTC) if said else None
 
 
 def _captured(charge: Mapping[str, Any]) -> int:

@@ -119,7 +119,9 @@ async def current_bookkeeping(session: AsyncSession, connection_id: UUID) -> Boo
 
 def settings_of(row: BookkeepingVersion) -> BookkeepingSettings:
     """Return stored settings as the planner takes them."""
-    return BookkeepingSettings(row.sale_style, row.fee_style, row.lost_dispute_tax, row.fee_tax_code_id)
+    return BookkeepingSettings(
+        row.sale_style, row.fee_style, row.lost_dispute_tax, row.fee_tax_code_id, row.foreign_style
+    )
 
 
 async def newest_settings(session: AsyncSession, connection_id: UUID) -> BookkeepingVersion | None:

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.accounting.port import AccountType
 from core.books.documents import MoneyDocument
 from core.books.effects import entries
-from core.books.ledger_lines import GROUPS, RECEIVABLE, SALES_TAX
+from core.books.ledger_lines import EXCHANGE, GROUPS, RECEIVABLE, SALES_TAX, currency_of
 from core.books.roles import AccountRole
 from core.db.models import (
     POSTED_KINDS,
@@ -101,9 +101,10 @@ def transaction_lines(row: BooksDocument, document: MoneyDocument, names: dict[s
     yield f'{row.book_date.isoformat()} * "{title}" "{_text(document.memo)}"'
     yield f'  reference: "{_text(row.reference)}"'
     yield f'  document: "{_text(row.external_id or "")}"'
+    currency = currency_of(document)
     for entry in entries(document):
-        amount = to_decimal(entry.amount_minor, row.currency)
-        yield f"  {names[entry.account_id]}  {amount} {row.currency.upper()}"
+        amount = to_decimal(entry.amount_minor, currency)
+        yield f"  {names[entry.account_id]}  {amount} {currency.upper()}"
         if entry.balance_transaction_id:
             yield f'    stripe: "{_text(entry.balance_transaction_id)}"'
 
@@ -111,7 +112,11 @@ def transaction_lines(row: BooksDocument, document: MoneyDocument, names: dict[s
 async def account_names(session: AsyncSession, connection_id: UUID) -> dict[str, str]:
     """Return each account's name in the journal by its external id, those of the books' own accounts included."""
     statement = select(BooksAccount).where(BooksAccount.connection_id == connection_id).order_by(BooksAccount.name)
-    names = {RECEIVABLE: "Assets:Accounts-receivable", SALES_TAX: "Liabilities:Sales-tax"}
+    names = {
+        RECEIVABLE: "Assets:Accounts-receivable",
+        SALES_TAX: "Liabilities:Sales-tax",
+        EXCHANGE: "Income:Exchange-gain-or-loss",
+    }
     taken = set(names.values())
     for account in (await session.execute(statement)).scalars():
         root = _ROOTS[AccountType(account.type)]

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.books.documents import DocumentKind
-from core.books.ledger_lines import LedgerLine, ledger_lines
+from core.books.ledger_lines import LedgerLine, currency_of, ledger_lines
 from core.db.models import (
     Attempt,
     BooksDocument,
@@ -261,7 +261,7 @@ async def _ledger(
     frozen += [fee.document] if fee else []
     frozen += [thaw(row.kind, row.content) for row in after]
     return Ledger(
-        currency=frozen[0].currency,
+        currency=currency_of(frozen[0]),
         lines=[line for document in frozen for line in ledger_lines(document)],
         is_posted=bool(documents) and all(row.state is DocumentState.POSTED for row in [*documents, *after]),
     )

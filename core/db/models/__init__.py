@@ -12,6 +12,7 @@ from core.db.models.catalogue import (
 from core.db.models.connections import (
     BooksAccount,
     BooksLink,
+    BooksRate,
     BooksTaxCode,
     Connection,
     ConnectionMode,
@@ -69,6 +70,7 @@ __all__ = [
     "BooksAccount",
     "BooksDocument",
     "BooksLink",
+    "BooksRate",
     "BooksTaxCode",
     "CallCount",
     "CategoryVersion",

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import ForeignKey, ForeignKeyConstraint, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core.books.roles import AccountRole, FeeStyle, LostDisputeTax, SaleStyle
+from core.books.roles import AccountRole, FeeStyle, ForeignStyle, LostDisputeTax, SaleStyle
 from core.db.types import Base, TenantOwned
 
 
@@ -103,6 +103,7 @@ class BookkeepingVersion(TenantOwned, Base):
     fee_style: Mapped[FeeStyle]
     lost_dispute_tax: Mapped[LostDisputeTax]
     fee_tax_code_id: Mapped[str | None] = mapped_column(String(255))
+    foreign_style: Mapped[ForeignStyle] = mapped_column(default=ForeignStyle.SETTLED)
     created_at: Mapped[datetime]
     created_by: Mapped[UUID]
 

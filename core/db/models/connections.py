@@ -1,6 +1,6 @@
 """A tenant's links to Stripe and to a set of books, and what was read from those books."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
@@ -158,6 +158,29 @@ class BooksTaxCode(TenantOwned, Base):
     is_active: Mapped[bool]
     on_sales: Mapped[bool] = mapped_column(default=True, server_default=true())
     on_purchases: Mapped[bool] = mapped_column(default=True, server_default=true())
+    read_at: Mapped[datetime]
+
+
+class BooksRate(TenantOwned, Base):
+    """The rate of a foreign currency on one day, by the books themselves. Read once, never changed.
+
+    ``rate`` counts home units for one foreign unit, as decimal text; None: the books apply a rate of their own and tell
+    nobody.
+    """
+
+    __tablename__ = "books_rate"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "connection_id", "currency", "day"),
+        ForeignKeyConstraint(
+            ["tenant_id", "connection_id"], ["connection.tenant_id", "connection.id"], ondelete="CASCADE"
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    connection_id: Mapped[UUID]
+    currency: Mapped[str] = mapped_column(String(3))
+    day: Mapped[date]
+    rate: Mapped[str | None] = mapped_column(String(40))
     read_at: Mapped[datetime]
 
 

@@ -44,6 +44,7 @@ class Payment(TenantOwned, Base):
     """One payment of a client: a succeeded payment intent, or a charge without one.
 
     ``state``, ``reason``, ``reason_detail`` and ``next_try_at`` mirror its sync item so that the table reads one row.
+    ``invoiced_at`` is when the Stripe invoice that it paid was finalised, None where it paid none.
     ``search`` holds the lower-cased words that the search box looks in. Settled amounts are those of the balance
     transaction, None until Stripe has made it.
     """
@@ -80,6 +81,7 @@ class Payment(TenantOwned, Base):
     paid_with: Mapped[str] = mapped_column(String(120), default="")
     is_test_mode: Mapped[bool]
     paid_at: Mapped[datetime]
+    invoiced_at: Mapped[datetime | None]
     book_date: Mapped[date]
     facts_hash: Mapped[str] = mapped_column(String(64))
     fetched_at: Mapped[datetime]

@@ -212,6 +212,7 @@ class OperationState(StrEnum):
 class Operation(TenantOwned, Base):
     """One write to the books: the exact bytes, the key and the reference, committed before the first send (N4).
 
+    ``home_minor``: what the books must arrive at in their own currency, for the money of a foreign sale.
     ``was_answered`` tells two kinds of doubt apart: no answer at all, or one (5xx, junk) that settles nothing.
     """
 
@@ -240,6 +241,7 @@ class Operation(TenantOwned, Base):
     body_hash: Mapped[str] = mapped_column(String(64))
     total_minor: Mapped[int | None]
     currency: Mapped[str] = mapped_column(String(3))
+    home_minor: Mapped[int | None]
     party_id: Mapped[str | None] = mapped_column(String(255))
     state: Mapped[OperationState]
     sends: Mapped[int] = mapped_column(default=0)

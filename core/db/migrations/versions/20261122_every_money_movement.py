@@ -97,6 +97,11 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("fee_tax_code_id", sa.String(length=255), nullable=True),
+        sa.Column(
+            "foreign_style",
+            sa.Enum("settled", "presentment", name="foreignstyle", native_enum=False, length=32),
+            nullable=False,
+        ),
         sa.Column("created_at", core.db.types.UTCDateTime(), nullable=False),
         sa.Column("created_by", sa.Uuid(), nullable=False),
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -109,6 +114,30 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bookkeeping_version")),
         sa.UniqueConstraint(
             "tenant_id", "connection_id", "version", name=op.f("uq_bookkeeping_version_tenant_id_connection_id_version")
+        ),
+    )
+    op.create_table(
+        "books_rate",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("connection_id", sa.Uuid(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("rate", sa.String(length=40), nullable=True),
+        sa.Column("read_at", core.db.types.UTCDateTime(), nullable=False),
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "connection_id"],
+            ["connection.tenant_id", "connection.id"],
+            name=op.f("fk_books_rate_tenant_id_connection_id_connection"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_books_rate")),
+        sa.UniqueConstraint(
+            "tenant_id",
+            "connection_id",
+            "currency",
+            "day",
+            name=op.f("uq_books_rate_tenant_id_connection_id_currency_day"),
         ),
     )
     op.create_table(
@@ -385,6 +414,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_sync_item_state", ["tenant_id", "state", "created_at"], unique=False)
 
     with op.batch_alter_table("payment", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("invoiced_at", core.db.types.UTCDateTime(), nullable=True))
         batch_op.create_index(
             "ix_payment_balance_transaction", ["tenant_id", "stripe_balance_transaction_id"], unique=False
         )
@@ -397,6 +427,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("on_purchases", sa.Boolean(), server_default=sa.true(), nullable=False))
 
     with op.batch_alter_table("operation", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("home_minor", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("batch_id", sa.Uuid(), nullable=True))
         batch_op.add_column(sa.Column("batch_position", sa.BigInteger(), nullable=True))
 
@@ -408,6 +439,7 @@ def downgrade() -> None:
     with op.batch_alter_table("operation", schema=None) as batch_op:
         batch_op.drop_column("batch_position")
         batch_op.drop_column("batch_id")
+        batch_op.drop_column("home_minor")
 
     with op.batch_alter_table("books_tax_code", schema=None) as batch_op:
         batch_op.drop_column("on_purchases")
@@ -418,6 +450,7 @@ def downgrade() -> None:
 
     with op.batch_alter_table("payment", schema=None) as batch_op:
         batch_op.drop_index("ix_payment_balance_transaction")
+        batch_op.drop_column("invoiced_at")
 
     with op.batch_alter_table("sync_item", schema=None) as batch_op:
         batch_op.drop_index("ix_sync_item_state")
@@ -464,6 +497,7 @@ def downgrade() -> None:
     op.drop_table("clearing_reading")
     op.drop_table("category_version")
     op.drop_table("call_count")
+    op.drop_table("books_rate")
     op.drop_table("bookkeeping_version")
     op.drop_table("batch")
     op.drop_table("balance_reading")
