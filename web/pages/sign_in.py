@@ -1,5 +1,6 @@
 """Sign in."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from litestar import Request, Response, get, post
@@ -32,7 +33,7 @@ async def sign_in_page(
     following = safe_path(next)
     if facts_of(request.scope).visitor:
         return see_other(following)
-    return door_page(request, "sign_in/index.html", view=SignInView(next=_shown(following)))
+    return door_page(request, "sign_in/index.html", view=_view(request, SignInView(next=_shown(following))))
 
 
 @post("/sign-in", opt={"door": True}, status_code=303)
@@ -87,8 +88,14 @@ def _again(
     retry_after_s: int | None = None,
 ) -> Response[str]:
     headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
-    view = SignInView(email=email[:254], error=error, next=_shown(following))
+    view = _view(request, SignInView(email=email[:254], error=error, next=_shown(following)))
     return door_page(request, "sign_in/index.html", view=view, status=status, headers=headers)
+
+
+def _view(request: Request[Any, Any, Any], view: SignInView) -> SignInView:
+    """Return the page; the demo leaves its own sign-in in the application's state, to be shown to whoever looks."""
+    email, password = request.app.state.get("demo_sign_in", ("", ""))
+    return replace(view, demo_email=email, demo_password=password)
 
 
 def _shown(following: str) -> str:
