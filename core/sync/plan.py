@@ -1,7 +1,9 @@
 """From rows to the pure planner: facts of a payment, the mapping in force, the books as last read."""
 
+from dataclasses import replace
 from datetime import date
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,6 +13,7 @@ from core.books.documents import MoneyDocument
 from core.books.facts import FactLine, SaleFacts
 from core.books.mapping import MappingRules
 from core.books.posting import plan_sale
+from core.books.presentment import is_presented, plan_presented_sale
 from core.books.profile import BookAccount, BooksProfile, BookTaxCode
 from core.books.roles import AccountRole, RoleChoice
 from core.db.models import (
@@ -24,9 +27,11 @@ from core.db.models import (
     PaymentLine,
     RoleVersion,
     Service,
+    Tenant,
     User,
 )
 from core.mapping.rules import current_bookkeeping, load_rules
+from core.sync.rates import find_rate
 
 _BANK = "bank"
 
@@ -42,7 +47,37 @@ async def plan_now(
     facts = await sale_facts(session, payment, profile.home_currency)
     rules = profile.rules or await load_rules(session, profile.connection_id)
     books = await books_profile(session, profile)
+    if is_presented(facts, books):
+        facts = await _presented(session, payment, facts, profile)
+        return plan_presented_sale(facts, rules, books, reference=reference)
     return plan_sale(facts, rules, books, reference=reference)
+
+
+async def _presented(session: AsyncSession, payment: Payment, facts: SaleFacts, profile: "ConnectedBooks") -> SaleFacts:
+    """Return the facts as a sale in the client's currency needs them: its day, the rate of that day, its client.
+
+    Raises:
+        RateMissingError: the rate has not been read yet.
+    """
+    tenant = await session.get_one(Tenant, payment.tenant_id)
+    day = invoice_day(payment, tenant, facts.book_date)
+    return replace(
+        facts,
+        customer=replace(facts.customer, currency=payment.currency, is_foreign=True),
+        invoiced_on=day,
+        invoice_rate=await find_rate(session, profile.connection_id, payment.currency, day),
+    )
+
+
+def invoice_day(payment: Payment, tenant: Tenant, paid_on: date) -> date:
+    """Return the local day of the invoice that a payment paid, within the days that Tieout books.
+
+    One that was raised before the first day lies on that day: what was before is not Tieout's to write.
+    """
+    zone = ZoneInfo(tenant.time_zone)
+    raised = payment.invoiced_at.astimezone(zone).date() if payment.invoiced_at else paid_on
+    first = tenant.posting_starts_at.astimezone(zone).date() if tenant.posting_starts_at else raised
+    return min(max(raised, first), paid_on)
 
 
 class ConnectedBooks:
@@ -63,6 +98,10 @@ class ConnectedBooks:
         self.rules = await load_rules(session, self.connection_id)
         self.profile = await books_profile(session, self)
         return self.profile
+
+    def forget(self) -> None:
+        """Read decisions anew from now on."""
+        self.rules = self.profile = None
 
 
 async def sale_facts(session: AsyncSession, payment: Payment, home_currency: str) -> SaleFacts:

@@ -20,6 +20,7 @@ from core.sync import batch
 from core.sync.lane_work import BooksLane
 from core.sync.operations import Call, Report, Step
 from core.sync.posting import Posting
+from core.sync.posting_rates import read_wanted
 from core.sync.posting_state import Pass
 
 Broken = dict[UUID, Exception]
@@ -66,6 +67,7 @@ async def serve(lane: BooksLane, item_ids: Sequence[UUID], *, is_stopping: Calla
         made = await _make(lane, planned)
         broken |= made.broken
         ids = [*made.reports, *(() if made.is_trouble else planned.waiting)]
+    await read_wanted(lane)
     return broken
 
 
@@ -90,6 +92,8 @@ async def _plan_round(lane: BooksLane, item_ids: Sequence[UUID], made: _Made, *,
         for call, reports in made.calls:
             await batch.settle(session, lane, call, reports, now)
         items = await _locked(session, item_ids)
+        # All of one transaction are planned by the same decisions: reading them for each was half of a round.
+        await lane.profile.remember(session)
         for item_id in item_ids:
             payment, item = items[item_id]
             try:
@@ -115,7 +119,10 @@ async def _plan_round(lane: BooksLane, item_ids: Sequence[UUID], made: _Made, *,
         await touch(session, lane.claim.tenant_id)
         return planned
 
-    return await lane.record(work)
+    try:
+        return await lane.record(work)
+    finally:
+        lane.profile.forget()
 
 
 async def _advance(posting: Posting, report: Report | None, *, ends: bool) -> Step | None:
