@@ -67,9 +67,9 @@ def booked_by(category: str, type_: str, source_id: str | None) -> BookedBy:
     return found if source_id else BookedBy.MOVEMENT
 
 
-def books_its_fee(category: str) -> bool:
+def books_its_fee(category: str, type_: str, source_id: str | None) -> bool:
     """Say whether the item that books the amount books the fee as well; all others' fees are booked as fees."""
-    return _BOOKED_BY.get(category) is BookedBy.DISPUTE
+    return booked_by(category, type_, source_id) is BookedBy.DISPUTE
 
 
 def movement_role(category: str, type_: str, source_id: str | None) -> AccountRole | None:

@@ -183,4 +183,4 @@ async def _start(session: AsyncSession, row: Connection, now: datetime, *, is_ba
             session, tenant_id=row.tenant_id, connection_id=row.id, kind=item_kind, source_id=source_id, due_at=now
         )
     if row.kind != STRIPE:
-        await offer_everything(session, row.tenant_id, now=now)
+        await offer_everything(session, row.tenant_id, now=now, is_news=is_back)

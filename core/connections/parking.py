@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db.models import ItemKind, ItemState, Payment, PaymentState, SyncItem
+from core.db.models import BalanceTransaction, ItemKind, ItemState, Payment, PaymentState, SyncItem
 from core.reasons import Reason
 from core.sync.items import is_begun
 
@@ -36,6 +36,7 @@ async def park(session: AsyncSession, connection_id: UUID, *, is_stripe: bool, n
     )
     if is_stripe:
         return
+    await release_fees(session, connection_id)
     stopped = select(SyncItem.payment_id).where(
         SyncItem.connection_id == connection_id,
         SyncItem.kind == ItemKind.SALE,
@@ -53,3 +54,16 @@ async def park(session: AsyncSession, connection_id: UUID, *, is_stripe: bool, n
             .values(state=PaymentState.WAITING, reason=waits_for, reason_detail=detail, next_try_at=None)
             .execution_options(synchronize_session="fetch")
         )
+
+
+async def release_fees(session: AsyncSession, connection_id: UUID) -> None:
+    """Let the next books have the fees that documents of these have taken up, and of which nothing was sent."""
+    theirs = select(SyncItem.id).where(
+        SyncItem.connection_id == connection_id, SyncItem.kind == ItemKind.FEES, ~is_begun()
+    )
+    await session.execute(
+        update(BalanceTransaction)
+        .where(BalanceTransaction.fee_item_id.in_(theirs))
+        .values(fee_item_id=None)
+        .execution_options(synchronize_session=False)
+    )

@@ -22,6 +22,7 @@ from core.mapping.role_specs import SPECS, RoleSpec
 from core.mapping.rules import current_roles, newest_settings, settings_of
 from core.mapping.save import Saved, find_account
 from core.sync.acts import reopen_for_mapping
+from core.sync.planners.offers import offer_open_fees
 from core.wiring import Wiring
 
 _CATEGORY_LENGTH = 64
@@ -172,12 +173,16 @@ async def save_bookkeeping(
             fee_style=settings.fee_style,
             lost_dispute_tax=settings.lost_dispute_tax,
             fee_tax_code_id=settings.fee_tax_code_id,
+            foreign_style=settings.foreign_style,
             created_at=now,
             created_by=by_user_id,
         )
     )
     await session.flush()
     await touch(session, tenant_id)
+    if before.fee_style is not settings.fee_style:
+        # What waited for its payout waits for nothing any more.
+        await offer_open_fees(session, now=now)
     return True
 
 

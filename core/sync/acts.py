@@ -29,6 +29,7 @@ from core.live import touch
 from core.reasons import WORDING, Action, Reason
 from core.signals import WORK
 from core.sync.items import books_connection, find_sale, mirror, offer_sale, reopen
+from core.sync.planners.offers import wake_dependents
 
 _STOPPED = (ItemState.NEEDS_ATTENTION, ItemState.IGNORED)
 _MAPPING_REASONS = frozenset(
@@ -206,6 +207,8 @@ async def ignore_payment(session: AsyncSession, payment_id: UUID, *, why: str, b
         return False
     payment.state, payment.reason, payment.reason_detail = PaymentState.IGNORED, Reason.IGNORED_BY_PERSON, {"why": why}
     payment.next_try_at = None
+    # Its refunds and disputes no longer wait for its sale: they say themselves what they need.
+    await wake_dependents(session, payment, now=now)
     await touch(session, payment.tenant_id)
     return True
 
@@ -344,7 +347,7 @@ async def _forget_links(session: AsyncSession, item: SyncItem) -> None:
     payment = await session.get_one(Payment, item.payment_id)
     await session.execute(
         delete(BooksLink).where(
-            BooksLink.connection_id == item.connection_id, BooksLink.step == f"customer:{payment.customer_id}"
+            BooksLink.connection_id == item.connection_id, BooksLink.step.startswith(f"customer:{payment.customer_id}")
         )
     )
     services = select(PaymentLine.service_id).where(PaymentLine.payment_id == payment.id)

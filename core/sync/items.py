@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.accounting import registry
 from core.books.documents import MONEY, DocumentKind
 from core.db.models import (
+    POSTED_KINDS,
     BalanceTransaction,
     BooksDocument,
     ClearingLine,
@@ -89,6 +90,8 @@ async def enqueue(
                 SyncItem.source_id == source_id,
             )
             .with_for_update()
+            # Whoever held the row until now has changed it: a copy in this session's memory is from before.
+            .execution_options(populate_existing=True)
         )
     ).scalar_one()
     item.wanted += 1
@@ -265,7 +268,7 @@ async def _compare(session: AsyncSession, payment: Payment, item: SyncItem, *, n
     """Say so when Stripe's amount is no longer the one that stands in the books; nothing there is changed."""
     statement = select(BooksDocument).where(
         BooksDocument.item_id == item.id,
-        BooksDocument.kind == DocumentKind.INVOICE,
+        BooksDocument.kind.in_((DocumentKind.INVOICE, DocumentKind.SALES_RECEIPT)),
         BooksDocument.state == DocumentState.POSTED,
     )
     invoice = (await session.execute(statement)).scalar_one_or_none()
@@ -327,24 +330,44 @@ async def unblock_connection(session: AsyncSession, connection_id: UUID, *, now:
     count = 0
     for item in items:
         payment = await session.get_one(Payment, item.payment_id) if item.payment_id is not None else None
-        if payment is None:
+        if item.kind is ItemKind.SALE and payment is not None:
+            count += await _take_back(session, payment, item, now=now)
+        elif not await _is_elsewhere(session, item, now=now):
             reopen(item, now=now)
-        elif not await _take_back(session, payment, item, now=now):
-            continue
-        count += 1
+            count += 1
     announce(session, WORK, str(connection_id))
     return count
 
 
 async def _take_back(session: AsyncSession, payment: Payment, item: SyncItem, *, now: datetime) -> bool:
     """Let a sale go on in the books that are back, unless other books have it by now, or a person left it out."""
-    if item.kind is ItemKind.SALE:
-        speaks = await find_sale(session, payment, None)
-        if speaks is not None and speaks.id != item.id:
-            return False
-        if payment.state is PaymentState.IGNORED:
-            item.state, item.reason, item.reason_detail = ItemState.IGNORED, payment.reason, dict(payment.reason_detail)
-            return False
-        mirror(payment, PaymentState.WAITING)
+    speaks = await find_sale(session, payment, None)
+    if speaks is not None and speaks.id != item.id:
+        return False
+    if payment.state is PaymentState.IGNORED:
+        item.state, item.reason, item.reason_detail = ItemState.IGNORED, payment.reason, dict(payment.reason_detail)
+        return False
+    mirror(payment, PaymentState.WAITING)
     reopen(item, now=now)
     return True
+
+
+async def _is_elsewhere(session: AsyncSession, item: SyncItem, *, now: datetime) -> bool:
+    """Say whether other books have by now what an item of books that are back would post, or a person left it out."""
+    if item.kind not in POSTED_KINDS or await _is_begun(session, item):
+        return False
+    others = select(SyncItem, is_begun()).where(
+        SyncItem.kind == item.kind, SyncItem.source_id == item.source_id, SyncItem.id != item.id
+    )
+    found = [(other, begun) for other, begun in (await session.execute(others)).all()]
+    if any(begun for _, begun in found):
+        # There is nothing to do here, and news of it are for the books that have it.
+        item.state, item.due_at, item.reason, item.reason_detail = ItemState.DONE, None, None, {}
+        item.changed_at = now
+        return True
+    left_out = [other for other, _ in found if other.reason is Reason.IGNORED_BY_PERSON]
+    if left_out:
+        item.state, item.due_at = ItemState.IGNORED, None
+        item.reason, item.reason_detail = left_out[0].reason, dict(left_out[0].reason_detail)
+        item.changed_at = now
+    return bool(left_out)

@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from core.books.documents import MoneyDocument
 from core.books.effects import clearing_effects
+from core.books.ledger_lines import currency_of
 from core.books.roles import AccountRole
 from core.db.models import (
     BooksDocument,
@@ -23,7 +24,7 @@ from core.reasons import Reason
 from core.sync.documents import freeze, thaw
 from core.sync.items import difference, fill_clearing_lines, is_begun
 from core.sync.planners import after_freeze, plan
-from core.sync.planners.offers import wake_dependents
+from core.sync.planners.offers import offer_late_fees, wake_dependents
 from core.sync.posting_state import PostingState
 
 _GROWING = frozenset({ItemKind.REFUND, ItemKind.DISPUTE, ItemKind.PAYOUT})
@@ -78,6 +79,9 @@ class PostingPlan(PostingState):
         """Stop when a document stands with an amount that Stripe has changed since."""
         for part in parts:
             row = frozen.get(part.step)
+            if row is not None and row.currency.lower() != part.currency.lower():
+                # Half of the sale stands in one currency and the setting has become the other: never both.
+                raise StopError(Reason.REFUSED)
             if row is not None and row.total_minor != part.total_minor:
                 # The news is told once: a person who retries has compared both.
                 self.item.done = self.item.wanted
@@ -140,7 +144,7 @@ class PostingPlan(PostingState):
                 document_id=document_id,
                 stripe_balance_transaction_id=effect.balance_transaction_id or of_payment,
                 amount_minor=effect.amount_minor,
-                currency=document.currency,
+                currency=currency_of(document),
             )
             for effect in clearing_effects(document, clearing_account_id)
         ]
@@ -166,3 +170,5 @@ class PostingPlan(PostingState):
             self.pass_.posted.payments += self.item.done == 0
         self._finish()
         await self._tell_waiting()
+        if self.item.kind is ItemKind.FEES:
+            await offer_late_fees(self.session, self.item, now=self.now)

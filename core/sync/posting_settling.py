@@ -34,6 +34,7 @@ from core.sync.operations import (
     after_not_found,
     differences,
 )
+from core.sync.planners.offers import offer_to_next_books
 from core.sync.posting_steps import PostingSteps
 
 _MAX_TAKEN_SENDS = 3
@@ -145,6 +146,8 @@ class PostingSettling(PostingSteps):
             await self._settled_in_books()
         elif self.payment is not None:
             await say_where_it_stays(self.session, self.payment, self.item, now=self.now)
+        else:
+            await offer_to_next_books(self.session, self.item, now=self.now)
 
     async def _operation(self, report: Report) -> Operation:
         statement = select(Operation).where(

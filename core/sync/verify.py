@@ -41,7 +41,7 @@ from core.live import touch
 from core.reasons import Reason
 from core.sync import ladder
 from core.sync.call_counts import Spent
-from core.sync.items import difference, mirror
+from core.sync.items import difference, mirror, reopen
 from core.sync.lane_work import BooksLane
 
 VERIFY_ID = "books"
@@ -271,6 +271,9 @@ def _tell(item: SyncItem, payment: Payment | None, row: BooksDocument, books: st
 def _take_back(item: SyncItem, payment: Payment | None, now: datetime) -> None:
     item.state, item.due_at, item.reason, item.reason_detail = ItemState.DONE, None, None, {}
     item.changed_at = now
+    if item.kind is not ItemKind.SALE:
+        # What Stripe told while this was said has reached nobody: it is looked at now, which costs no call.
+        reopen(item, now=now)
     if payment is not None:
         mirror(payment, PaymentState.SYNCED, item)
 

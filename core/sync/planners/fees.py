@@ -26,7 +26,11 @@ async def plan_fees_item(session: AsyncSession, item: SyncItem, profile: Connect
         open_ = await _rows(session, _belongs(item.source_id), BalanceTransaction.fee_item_id.is_(None))
         rows = [row for row in open_ if _fits(row, item.source_id, profile)]
     books = await books_profile(session, profile)
-    facts = [movement_facts(row, tenant) for row in rows if not books_its_fee(row.reporting_category)]
+    facts = [
+        movement_facts(row, tenant)
+        for row in rows
+        if not books_its_fee(row.reporting_category, row.type, row.stripe_source_id)
+    ]
     return plan_fees(facts, books, reference=references(item, "TF"))
 
 

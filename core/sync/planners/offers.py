@@ -5,7 +5,7 @@ stores the facts.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import count
 from uuid import UUID
 
@@ -29,7 +29,7 @@ from core.db.session import announce
 from core.mapping.rules import current_bookkeeping
 from core.reasons import Reason
 from core.signals import WORK
-from core.sync.items import books_connection, enqueue_waiting_sales, reopen
+from core.sync.items import books_connection, enqueue_waiting_sales, is_begun, reopen
 from core.sync.planners.rows import OPENING, local_day
 from core.sync.planners.wanted import Ground, Wanted, ask_for, find_ground
 
@@ -57,9 +57,14 @@ async def offer_payout(session: AsyncSession, payout: Payout, *, now: datetime, 
         return
     if payout.status in _SETTLED_PAYOUTS:
         await _offer_source(session, ItemKind.PAYOUT, payout.stripe_id, None, now=now, is_news=is_news)
-    if payout.lines_read and (await current_bookkeeping(session, ground.books.id)).fee_style is FeeStyle.PER_PAYOUT:
+    if (await current_bookkeeping(session, ground.books.id)).fee_style is not FeeStyle.PER_PAYOUT:
+        return
+    if payout.lines_read:
         rows = select(BalanceTransaction).where(BalanceTransaction.stripe_payout_id == payout.stripe_id)
         await offer_fees(session, (await session.execute(rows)).scalars().all(), now=now)
+    elif not payout.automatic:
+        # Stripe will never name what is in it: what waited to be named goes by day.
+        await offer_open_fees(session, now=now)
 
 
 async def _offer_source(
@@ -129,11 +134,60 @@ async def offer_fees(session: AsyncSession, rows: Iterable[BalanceTransaction], 
         await ask_for(session, ground, await _wanted_fees(session, ground, in_scope, now=now), now=now)
 
 
+async def offer_open_fees(session: AsyncSession, *, now: datetime) -> None:
+    """Offer every fee that no document has taken up yet: the style has changed, so it may wait for nothing any more."""
+    ground = await find_ground(session)
+    if ground is None:
+        return
+    async for rows in rows_since(session, ground):
+        await offer_fees(session, rows, now=now)
+
+
+async def offer_late_fees(session: AsyncSession, item: SyncItem, *, now: datetime) -> None:
+    """Offer what Stripe told of a day or payout while its documents were frozen: they do not hold it."""
+    name = item.source_id.partition("#")[0]
+    if name.startswith("txn_"):
+        return
+    is_theirs = (
+        BalanceTransaction.stripe_payout_id == name
+        if name.startswith("po_")
+        else BalanceTransaction.book_date == date.fromisoformat(name)
+    )
+    late = select(BalanceTransaction).where(
+        is_theirs, BalanceTransaction.fee_minor != 0, BalanceTransaction.fee_item_id.is_(None)
+    )
+    await offer_fees(session, (await session.execute(late)).scalars().all(), now=now)
+
+
+async def offer_to_next_books(session: AsyncSession, item: SyncItem, *, now: datetime) -> None:
+    """Offer what an item of books that are gone would have posted, and surely has not begun to (F23)."""
+    books = await books_connection(session)
+    is_theirs = books is not None and books.id == item.connection_id
+    begun = await session.execute(select(SyncItem.id).where(SyncItem.id == item.id, is_begun()))
+    if is_theirs or begun.first() is not None:
+        return
+    fees = (
+        await session.execute(select(BalanceTransaction).where(BalanceTransaction.fee_item_id == item.id))
+    ).scalars()
+    freed = fees.all()
+    for row in freed:
+        row.fee_item_id = None
+    await session.flush()
+    await offer_fees(session, freed, now=now)
+    ground = await find_ground(session)
+    if ground is not None and item.kind is not ItemKind.FEES:
+        await ask_for(session, ground, [Wanted(item.kind, item.source_id, now, item.payment_id)], now=now)
+
+
 async def _wanted_fees(
     session: AsyncSession, ground: Ground, rows: Sequence[BalanceTransaction], *, now: datetime
 ) -> list[Wanted]:
     open_ = [
-        row for row in rows if row.fee_minor and row.fee_item_id is None and not books_its_fee(row.reporting_category)
+        row
+        for row in rows
+        if row.fee_minor
+        and row.fee_item_id is None
+        and not books_its_fee(row.reporting_category, row.type, row.stripe_source_id)
     ]
     if not open_:
         return []
@@ -142,7 +196,7 @@ async def _wanted_fees(
     for row in open_:
         base, due_at = _fee_name(ground, style, row, now=now)
         if base not in wanted and (style is not FeeStyle.PER_PAYOUT or await _is_read(session, base)):
-            name, is_first = await _free_name(session, ground, base)
+            name, is_first = await _free_name(session, base)
             # What comes late waits for what else is late, so that a day makes few documents.
             wanted[base] = Wanted(ItemKind.FEES, name, due_at if is_first else max(due_at, now + FEES_WAIT))
     return list(wanted.values())
@@ -178,10 +232,10 @@ async def _is_read(session: AsyncSession, payout_id: str) -> bool:
     return bool((await session.execute(found)).scalar_one_or_none())
 
 
-async def _free_name(session: AsyncSession, ground: Ground, base: str) -> tuple[str, bool]:
+async def _free_name(session: AsyncSession, base: str) -> tuple[str, bool]:
     """Return the first name of a day (or payout) whose documents are not frozen yet: the day, the day#2, and so on."""
+    # In whichever books: what stands in others under a name is never asked of these under the same one.
     taken = select(SyncItem.source_id).where(
-        SyncItem.connection_id == ground.books.id,
         SyncItem.kind == ItemKind.FEES,
         SyncItem.source_id.startswith(base, autoescape=True),
         exists().where(BalanceTransaction.fee_item_id == SyncItem.id),
@@ -203,10 +257,11 @@ async def offer_opening(session: AsyncSession, opening: OpeningBalance, *, now: 
         await ask_for(session, ground, [Wanted(ItemKind.OPENING, name, now, is_news=False)], now=now)
 
 
-async def offer_everything(session: AsyncSession, tenant_id: UUID, *, now: datetime) -> None:
+async def offer_everything(session: AsyncSession, tenant_id: UUID, *, now: datetime, is_news: bool = False) -> None:
     """Offer everything from the first day on: when posting starts, when other books come, when facts were read in bulk.
 
-    What stands already, or stands in other books, is left alone.
+    What stands already, or stands in other books, is left alone. ``is_news``: the books were away, and nobody has told
+    them of what happened meanwhile to refunds, disputes and payouts that they hold.
     """
     books = await books_connection(session)
     if books is None:
@@ -219,7 +274,7 @@ async def offer_everything(session: AsyncSession, tenant_id: UUID, *, now: datet
     for opening in (await session.execute(select(OpeningBalance))).scalars().all():
         await offer_opening(session, opening, now=now)
     async for rows in rows_since(session, ground):
-        await offer_movements(session, rows, now=now, is_news=False)
+        await offer_movements(session, rows, now=now, is_news=is_news)
 
 
 async def rows_since(session: AsyncSession, ground: Ground) -> AsyncIterator[Sequence[BalanceTransaction]]:

@@ -74,6 +74,7 @@ async def ask_for(session: AsyncSession, ground: Ground, wanted: Iterable[Wanted
 
 async def _ask_some(session: AsyncSession, ground: Ground, wanted: Sequence[Wanted], *, now: datetime) -> int:
     mine, elsewhere = await existing_items(session, ground, wanted)
+    left_out = await _left_out(session, wanted)
     new, count = [], 0
     for one in wanted:
         key = (one.kind, one.source_id)
@@ -84,8 +85,28 @@ async def _ask_some(session: AsyncSession, ground: Ground, wanted: Sequence[Want
             new.append(one)
         elif await _tell(session, ground, item, one, now=now):
             count += 1
-    made = await insert_missing(session, SyncItem, [_row(ground, one, now) for one in new])
+    rows = [{**_row(ground, one, now), **left_out.get((one.kind, one.source_id), {})} for one in new]
+    made = await insert_missing(session, SyncItem, rows)
     return count + len(made)
+
+
+async def _left_out(session: AsyncSession, wanted: Sequence[Wanted]) -> dict[tuple[ItemKind, str], dict[str, object]]:
+    """Return what a person has left out of whichever books: it stays out of the next ones until it is taken up."""
+    statement = select(SyncItem).where(
+        SyncItem.source_id.in_({one.source_id for one in wanted}),
+        SyncItem.kind.in_({one.kind for one in wanted} - {ItemKind.FEES}),
+        SyncItem.state == ItemState.IGNORED,
+        SyncItem.reason == Reason.IGNORED_BY_PERSON,
+    )
+    return {
+        (item.kind, item.source_id): {
+            "state": ItemState.IGNORED,
+            "due_at": None,
+            "reason": item.reason,
+            "reason_detail": dict(item.reason_detail),
+        }
+        for item in (await session.execute(statement)).scalars()
+    }
 
 
 async def existing_items(

@@ -157,7 +157,7 @@ class Story:
         self.transactions.append(made)
         if booked_by(category, made.type, source) is BookedBy.MOVEMENT:
             self.plans[made.stripe_id] = lambda: plan_movement(made, self.books, reference=str)
-        if fee and not books_its_fee(category):
+        if fee and not books_its_fee(category, made.type, source):
             self.plans[f"fees {self.today}"] = self._fees_of(self.today)
         return made
 
@@ -166,7 +166,9 @@ class Story:
             rows = [
                 row
                 for row in self.transactions
-                if row.book_date == day and row.fee_minor and not books_its_fee(row.reporting_category)
+                if row.book_date == day
+                and row.fee_minor
+                and not books_its_fee(row.reporting_category, row.type, row.source_id)
             ]
             return plan_fees(rows, self.books, reference=str)
 
