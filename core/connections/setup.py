@@ -79,18 +79,9 @@ async def start_posting(session: AsyncSession, tenant_id: UUID, first_day: date,
     Raises:
         InputError: the day is not one to start from, or a step before is missing.
     """
-    setup = await read_setup(session, tenant_id)
-    if setup.starts_at is not None:
+    if await session.scalar(select(Tenant.posting_starts_at).where(Tenant.id == tenant_id)) is not None:
         return False
-    if not setup.is_ready or setup.books_id is None:
-        raise InputError("Finish the steps above first.", field=FIELD)
-    zone = ZoneInfo(await session.scalar(select(Tenant.time_zone).where(Tenant.id == tenant_id)) or "UTC")
-    earliest, latest = choosable_days(now, zone)
-    if first_day > latest:
-        raise InputError("Choose a day that is not after today.", field=FIELD)
-    if first_day < earliest:
-        raise InputError("Choose a day within the last year.", field=FIELD)
-    starts_at = datetime.combine(first_day, time(), zone)
+    starts_at = await check_first_day(session, tenant_id, first_day, now=now)
     started = await changed_one(
         session,
         update(Tenant)
@@ -102,6 +93,24 @@ async def start_posting(session: AsyncSession, tenant_id: UUID, first_day: date,
         await session.get_one(Tenant, tenant_id, populate_existing=True)
         await offer_everything(session, tenant_id, now=now)
     return started
+
+
+async def check_first_day(session: AsyncSession, tenant_id: UUID, first_day: date, *, now: datetime) -> datetime:
+    """Return the first moment of a day that posting may start from, by the tenant's own calendar.
+
+    Raises:
+        InputError: the day is not one to start from, or a step before is missing.
+    """
+    setup = await read_setup(session, tenant_id)
+    if not setup.is_ready:
+        raise InputError("Finish the steps above first.", field=FIELD)
+    zone = ZoneInfo(await session.scalar(select(Tenant.time_zone).where(Tenant.id == tenant_id)) or "UTC")
+    earliest, latest = choosable_days(now, zone)
+    if first_day > latest:
+        raise InputError("Choose a day that is not after today.", field=FIELD)
+    if first_day < earliest:
+        raise InputError("Choose a day within the last year.", field=FIELD)
+    return datetime.combine(first_day, time(), zone)
 
 
 def choosable_days(now: datetime, zone: ZoneInfo) -> tuple[date, date]:

@@ -519,9 +519,93 @@ START_OPEN = views.StartView(
         latest=date(2026, 11, 22),
         is_open=True,
         opening_minor=84217,
+        history="We are reading everything since January 1. Nothing is posted.",
         error="Choose a day that is not after today.",
     ),
     payments_seen=214,
+)
+
+HISTORY = views.HistoryView(
+    stage="reading",
+    first_day=date(2026, 1, 1),
+    lede="We are reading your history from Stripe. Nothing is written to QuickBooks.",
+    books_name="QuickBooks",
+    live_since=48210,
+    meter=views.Meter(label="Reading from Stripe", value=3, most=8, words="3 of 8 lists read"),
+    found=(
+        views.CountLine(label="Payments", count="1,204"),
+        views.CountLine(label="Refunds", count="31"),
+        views.CountLine(label="Balance transactions", count="0"),
+    ),
+)
+HISTORY_LOOKED = replace(
+    HISTORY,
+    stage="looked",
+    lede="This is what we would post. Nothing has been written to QuickBooks yet.",
+    meter=None,
+    found=(),
+    earliest=date(2025, 11, 21),
+    latest=date(2026, 11, 22),
+    run=views.DryRunView(
+        currency="USD",
+        documents=(
+            views.CountLine(label="New clients", count="412"),
+            views.CountLine(label="Invoices", count="1,201"),
+            views.CountLine(label="Payments on invoices", count="1,201"),
+            views.CountLine(label="Expenses", count="298"),
+            views.CountLine(label="Transfers", count="46"),
+        ),
+        calls="916",
+        time="about 6 minutes",
+        trial=(
+            views.TrialLine(account="1000 Checking", debit_minor=48210577),
+            views.TrialLine(account="1150 Stripe clearing", debit_minor=1365069),
+            views.TrialLine(account="4000 Session income", credit_minor=51104117),
+            views.TrialLine(account="Sales tax", credit_minor=0),
+            views.TrialLine(account="6100 Stripe fees", debit_minor=1528471),
+        ),
+        total_minor=51104117,
+        sales="1,204 payments",
+        gross_minor=51188334,
+        opening_minor=84217,
+        stops=(
+            views.StopLine(
+                what="3 payments",
+                title="Where should “Mini session” go?",
+                explanation="",
+                amount_minor=67500,
+                currency="USD",
+                link=views.Link(label="Choose an account", href="/mapping#map"),
+            ),
+            views.StopLine(
+                what="1 refund",
+                title="Its payment is not in QuickBooks yet",
+                explanation="This belongs to a payment that waits itself. It is booked right after that one.",
+                amount_minor=-22500,
+                currency="USD",
+            ),
+        ),
+        alike=(
+            views.AlikeLine(
+                href="/payments/00000023-0000-4000-8000-000000000000",
+                client="Hannah Bergström",
+                day=date(2026, 3, 4),
+                amount_minor=42000,
+                currency="USD",
+                document="Invoice 1188",
+            ),
+        ),
+        alike_more=2,
+        is_compared=False,
+    ),
+)
+HISTORY_POSTING = replace(
+    HISTORY_LOOKED,
+    stage="posting",
+    lede="We are posting to QuickBooks, each document exactly once. You may leave this page.",
+    meter=views.Meter(label="Posting", value=612, most=1580, words="612 of 1,580 posted, 1 when the day is over"),
+    is_started=True,
+    attention=6,
 )
 
 BROKEN = views.Notice(
@@ -824,6 +908,9 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
         {"shell": shell("mapping"), "view": views.AccountsView(books_name="")},
     ),
     "start": ("start/index.html", {"shell": shell("start"), "view": START}),
+    "history": ("history/index.html", {"shell": shell("history"), "view": HISTORY}),
+    "history-looked": ("history/index.html", {"shell": shell("history"), "view": HISTORY_LOOKED}),
+    "history-posting": ("history/index.html", {"shell": shell("history"), "view": HISTORY_POSTING}),
     "start-open": ("start/index.html", {"shell": shell("start"), "view": START_OPEN}),
     "sign-in": ("sign_in/index.html", {"door": DOOR, "view": views.SignInView()}),
     "sign-in-failed": (

@@ -8,7 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.connections.setup import FIELD, Setup, choosable_days, read_setup, start_posting
 from core.errors import InputError
+from core.reports.history import read_history
 from core.reports.standing import Standing, read_standing
+from core.sync.history import start_history
 from core.wiring import Wiring
 from web.deps import Visitor
 from web.flash import redirect_with
@@ -16,6 +18,7 @@ from web.formats import local_day, write_count, write_long_date
 from web.forms import take_form
 from web.guards import signed_in
 from web.htmx import see_other
+from web.pages.history_view import status_line
 from web.shell import place_of, signed_in_page
 from web.views import FirstDay, Link, Place, StartView, Step, Toast
 
@@ -29,7 +32,7 @@ async def start_page(
 ) -> Response[Any]:
     if visitor.is_set_up:
         return see_other(_DONE)
-    return await _page(request, visitor, tenant_session)
+    return await checklist(request, visitor, tenant_session)
 
 
 @post(PATH, guards=[signed_in], status_code=303)
@@ -42,34 +45,43 @@ async def start(
     form = take_form(request, FIELD)
     day = form.day(FIELD)
     if day is None:
-        return await _page(request, visitor, tenant_session, error=form.errors[FIELD])
+        return await checklist(request, visitor, tenant_session, error=form.errors[FIELD])
     try:
         has_begun = await start_posting(tenant_session, visitor.tenant_id, day, now=wiring.runtime.now())
     except InputError as exc:
-        return await _page(request, visitor, tenant_session, error=exc.message)
+        return await checklist(request, visitor, tenant_session, error=exc.message)
+    if has_begun:
+        # What Stripe held at that moment is known only once everything since has been read.
+        await start_history(
+            tenant_session, tenant_id=visitor.tenant_id, first_day=day, by_user_id=visitor.user_id,
+            now=wiring.runtime.now(),
+        )  # fmt: skip
     since = write_long_date(day, place_of(request, visitor))
     text = f"Syncing has started. We post payments from {since} on." if has_begun else "Syncing was started before."
     return redirect_with(request, visitor, _DONE, Toast(text=text))
 
 
-async def _page(
+async def checklist(
     request: Request[Any, Any, Any], visitor: Visitor, session: AsyncSession, *, error: str = ""
 ) -> Response[str]:
+    """Show the steps, with what was wrong with the day that was chosen."""
     place = place_of(request, visitor)
     standing = await read_standing(session, visitor.tenant_id, now=place.now)
     setup = await read_setup(session, visitor.tenant_id)
+    report = await read_history(session, standing, now=place.now)
+    history = status_line(report, place) if report else ""
     return signed_in_page(
         request,
         "start/index.html",
         page="start",
         visitor=visitor,
         standing=standing,
-        view=start_view(setup, standing=standing, place=place, error=error),
+        view=start_view(setup, standing=standing, place=place, error=error, history=history),
         status=422 if error else 200,
     )
 
 
-def start_view(setup: Setup, *, standing: Standing, place: Place, error: str = "") -> StartView:
+def start_view(setup: Setup, *, standing: Standing, place: Place, error: str = "", history: str = "") -> StartView:
     """Return the checklist: the first step that is not done is the one to do now."""
     parts = (
         (
@@ -109,6 +121,7 @@ def start_view(setup: Setup, *, standing: Standing, place: Place, error: str = "
             is_open=setup.is_ready,
             why_not=_why_not(setup),
             error=error,
+            history=history,
         ),
         payments_seen=setup.payments,
     )

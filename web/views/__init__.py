@@ -7,6 +7,7 @@ from web.views.accounts import AccountsView, CategoryQuestion, Opening, Setting
 from web.views.chart import DayAmounts
 from web.views.connections import ChooseCompanyView, ConnectionCard, ConnectionsView, KeyForm
 from web.views.doors import Door, ErrorView, SignInView, SignUpView, StepUpView
+from web.views.history import AlikeLine, CountLine, DryRunView, HistoryView, Meter, StopLine, TrialLine
 from web.views.mapping import Choice, ChoiceGroup, MappingRow, MappingView, RoleField
 from web.views.payment import (
     DocumentRow,
@@ -35,6 +36,7 @@ from web.views.start import FirstDay, StartView, Step
 
 __all__ = [
     "AccountsView",
+    "AlikeLine",
     "Attention",
     "CategoryQuestion",
     "CertificateLine",
@@ -45,18 +47,22 @@ __all__ = [
     "ClearingView",
     "ConnectionCard",
     "ConnectionsView",
+    "CountLine",
     "DayAmounts",
     "DocumentMark",
     "DocumentRow",
     "Door",
+    "DryRunView",
     "ErrorView",
     "Fact",
     "FirstDay",
     "HealthLine",
+    "HistoryView",
     "KeyForm",
     "Link",
     "MappingRow",
     "MappingView",
+    "Meter",
     "MonthView",
     "NavItem",
     "Notice",
@@ -86,8 +92,10 @@ __all__ = [
     "StartView",
     "Step",
     "StepUpView",
+    "StopLine",
     "Summary",
     "TimelineEvent",
     "Toast",
+    "TrialLine",
     "build_nav",
 ]

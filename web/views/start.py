@@ -22,6 +22,7 @@ class FirstDay:
 
     ``is_open`` once the steps before are done, until then ``why_not`` says what is missing.
     ``opening_minor`` is what Stripe held at that moment, booked as the opening balance; None while not known.
+    ``history`` says how far a look at the history has come, "" where nobody has asked for one.
     """
 
     day: date
@@ -32,6 +33,7 @@ class FirstDay:
     opening_minor: int | None = None
     currency: str = "USD"
     error: str = ""
+    history: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

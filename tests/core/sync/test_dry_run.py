@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from core.books.effects import RECEIVABLE, SALES_TAX
+from core.books.ledger_lines import RECEIVABLE, SALES_TAX
 from core.config import Settings
 from core.db.models import BooksAccount, BooksDocument, Connection, DocumentState
 from core.sync.dry_run import DryRun, Scope, dry_run
