@@ -82,7 +82,8 @@ async def _attach(
     await refuse_if_occupied(session, kind, identity)
     now = wiring.runtime.now()
     row = await _row_for(session, person, kind, identity, now)
-    is_back = row.status is ConnectionStatus.NEEDS_RECONNECT or row.closed_at is not None
+    was_closed = row.closed_at is not None
+    is_back = row.status is ConnectionStatus.NEEDS_RECONNECT or was_closed
     _describe(row, mode, identity, now)
     put_secrets(row)
     session.add(row)
@@ -90,7 +91,7 @@ async def _attach(
         await session.flush()
     except IntegrityError:
         raise taken_elsewhere(kind) from None
-    await _start(session, row, now, is_back=is_back)
+    await _start(session, row, now, is_back=is_back, was_closed=was_closed)
     await touch(session, person.tenant_id)
     return row.id
 
@@ -167,8 +168,11 @@ def _describe(row: Connection, mode: ConnectionMode, identity: Identity, now: da
     row.last_checked_at = now
 
 
-async def _start(session: AsyncSession, row: Connection, now: datetime, *, is_back: bool) -> None:
-    """Give the connection its lane and its standing items, and let go on what waited for it."""
+async def _start(session: AsyncSession, row: Connection, now: datetime, *, is_back: bool, was_closed: bool) -> None:
+    """Give the connection its lane and its standing items, and let go on what waited for it.
+
+    While it was closed nobody told its books of anything; while it only needed a sign-in, everything waited.
+    """
     lane = {"connection_id": row.id, "tenant_id": row.tenant_id, "fence": 0, "failures": 0}
     await insert_missing(session, Lane, [lane])
     standing = [(ItemKind.KEEP_ALIVE, KEEP_ALIVE_ID)]
@@ -183,4 +187,4 @@ async def _start(session: AsyncSession, row: Connection, now: datetime, *, is_ba
             session, tenant_id=row.tenant_id, connection_id=row.id, kind=item_kind, source_id=source_id, due_at=now
         )
     if row.kind != STRIPE:
-        await offer_everything(session, row.tenant_id, now=now, is_news=is_back)
+        await offer_everything(session, row.tenant_id, now=now, is_news=was_closed)

@@ -317,7 +317,7 @@ async def _may_stand(session: AsyncSession, item: SyncItem) -> bool:
 
 async def _plan_anew(session: AsyncSession, item: SyncItem) -> None:
     """Drop frozen documents that were definitely refused or never sent; keep every one that stands or may stand."""
-    if item.reason in _RELINK and item.payment_id is not None:
+    if item.reason in _RELINK:
         await _forget_links(session, item)
     planned = select(BooksDocument).where(
         BooksDocument.item_id == item.id, BooksDocument.state == DocumentState.PLANNED
@@ -342,6 +342,9 @@ async def _plan_anew(session: AsyncSession, item: SyncItem) -> None:
 
 
 async def _forget_links(session: AsyncSession, item: SyncItem) -> None:
+    if item.kind is not ItemKind.SALE:
+        payee = BooksLink.step.startswith("payee:")
+        await session.execute(delete(BooksLink).where(BooksLink.connection_id == item.connection_id, payee))
     if item.payment_id is None:
         return
     payment = await session.get_one(Payment, item.payment_id)

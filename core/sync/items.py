@@ -1,7 +1,7 @@
 """Items: what is to be brought up to date, and when. The items are the queue."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, exists, or_, select, update
@@ -37,6 +37,8 @@ from core.signals import WORK
 
 WAITS = frozenset({Reason.SETTLEMENT_PENDING, Reason.PAYMENT_NOT_KNOWN, Reason.WAITS_FOR_PAYMENT})
 """Reasons that end by themselves: what is missing is on its way, and nobody has to do anything."""
+
+_WAITED_LONG = timedelta(hours=1)
 
 _OF_THE_FACTS = frozenset(
     {Reason.LINES_DO_NOT_ADD_UP, Reason.SERVICE_NOT_MAPPED, Reason.TAX_CODE_MISFIT, Reason.CURRENCY_NOT_ENABLED}
@@ -304,6 +306,24 @@ def reopen(item: SyncItem, *, now: datetime) -> None:
     item.tries = 0
     item.due_at = now
     item.changed_at = now
+
+
+async def look_at_waiting(session: AsyncSession, connection_id: UUID, *, now: datetime) -> int:
+    """Look again at what has waited for its payment for a while; return how many (F2).
+
+    The payment wakes them when it comes, but not one that only begins to wait in the same moment.
+    """
+    statement = select(SyncItem).where(
+        SyncItem.connection_id == connection_id,
+        SyncItem.kind != ItemKind.SALE,
+        SyncItem.state == ItemState.BLOCKED,
+        SyncItem.reason.in_((Reason.PAYMENT_NOT_KNOWN, Reason.WAITS_FOR_PAYMENT)),
+        SyncItem.changed_at <= now - _WAITED_LONG,
+    )
+    found = (await session.execute(statement.order_by(SyncItem.id).with_for_update())).scalars().all()
+    for item in found:
+        reopen(item, now=now)
+    return len(found)
 
 
 async def enqueue_waiting_sales(session: AsyncSession, tenant_id: UUID, connection_id: UUID, now: datetime) -> int:

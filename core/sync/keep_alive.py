@@ -9,6 +9,7 @@ from core.db.models import Connection, ItemState, SyncItem
 from core.errors import AccessExpiredError, ProviderError, ReconnectRequiredError
 from core.reasons import Reason
 from core.sync import ladder
+from core.sync.items import look_at_waiting
 from core.sync.lane_work import BooksLane
 from core.sync.verify import make_standing
 
@@ -42,6 +43,7 @@ async def keep_books_alive(lane: BooksLane, item: SyncItem) -> bool:
             row.tries, row.done, row.due_at = 0, row.wanted, now + EVERY
             connection.last_checked_at = now
             await make_standing(session, connection, now=now)
+            await look_at_waiting(session, lane.claim.connection_id, now=now)
 
     await lane.record(work)
     return not lane.paused

@@ -86,7 +86,12 @@ async def _ask_some(session: AsyncSession, ground: Ground, wanted: Sequence[Want
         elif await _tell(session, ground, item, one, now=now):
             count += 1
     rows = [{**_row(ground, one, now), **left_out.get((one.kind, one.source_id), {})} for one in new]
-    made = await insert_missing(session, SyncItem, rows)
+    made = set(await insert_missing(session, SyncItem, rows))
+    for one, row in zip(new, rows, strict=True):
+        if row["id"] not in made:
+            # Somebody else has just asked for it, perhaps before what we know was there to see.
+            item = (await existing_items(session, ground, [one]))[0].get((one.kind, one.source_id))
+            count += item is not None and await _tell(session, ground, item, one, now=now)
     return count + len(made)
 
 

@@ -16,7 +16,9 @@ from core.books.roles import AccountRole, BookkeepingSettings, FeeStyle
 from core.db.models import (
     BalanceTransaction,
     BooksAccount,
+    BooksLink,
     Dispute,
+    ItemKind,
     ItemState,
     Payout,
     Refund,
@@ -29,8 +31,9 @@ from core.mapping.roles import save_bookkeeping
 from core.reasons import Reason
 from core.sync import lanes, verify
 from core.sync import posting as engine
-from core.sync.acts import ignore_item, ignore_payment
+from core.sync.acts import ignore_item, ignore_payment, retry_item
 from core.sync.fetch_offers import News, offer_news
+from core.sync.items import enqueue
 from core.sync.lane_work import BooksLane, load_lane
 from core.sync.operations import Move, Report, Step
 from core.sync.plan import ConnectedBooks
@@ -292,6 +295,43 @@ async def test_a_refund_stops_waiting_for_a_payment_that_a_person_leaves_out(sho
         assert await ignore_payment(session, payment_id, why="Cash", by_user_id=shop.person.user_id, now=NOON)
     await settle(shop)
     assert (await item_of(shop, "re_1")).state is not ItemState.BLOCKED
+
+
+@ON_SQLITE
+async def test_a_refund_that_began_to_wait_as_its_payment_came_is_looked_at_again(shop: Studio) -> None:
+    early = sale(paid_at=datetime(2025, 12, 1, 12, 0, tzinfo=UTC))
+    await tell(shop, moved(shop, 1, "refund", -10000, source="re_1"), refunds=(refund_row(shop, "re_1", 10000, None),))
+    await settle(shop)
+    assert (await item_of(shop, "re_1")).reason is Reason.PAYMENT_NOT_KNOWN
+    payment_id = await shop.pay(early)
+    async with shop.wiring.db.tenant(shop.tenant_id, write=True) as session:
+        await session.execute(update(Refund).values(payment_id=payment_id))
+    async with shop.wiring.db.tenant(shop.tenant_id, write=True) as session:
+        now = await shop.wiring.db.now(session)
+        await enqueue(
+            session, tenant_id=shop.tenant_id, connection_id=shop.books.id, kind=ItemKind.KEEP_ALIVE,
+            source_id="access", due_at=now + timedelta(hours=2),
+        )  # fmt: skip
+    await settle(shop, days=1)
+    assert (await item_of(shop, "re_1")).state is ItemState.DONE
+    assert balance(shop) == -10000
+
+
+@ON_SQLITE
+async def test_a_fee_that_was_refused_for_its_payee_finds_or_makes_it_again_when_retried(shop: Studio) -> None:
+    await tell(shop, moved(shop, 1, "fee", -500, type="stripe_fee"))
+    await settle(shop)
+    assert [row.step for row in await shop.rows(BooksLink)] == ["payee:stripe"]
+    await tell(shop, moved(shop, 2, "fee", -700, type="stripe_fee"))
+    async with shop.wiring.db.tenant(shop.tenant_id, write=True) as session:
+        item = (await session.execute(select(SyncItem).where(SyncItem.source_id == "txn_2"))).scalar_one()
+        item.state, item.due_at, item.reason = ItemState.NEEDS_ATTENTION, None, Reason.CUSTOMER_INACTIVE
+        await session.flush()
+        now = await shop.wiring.db.now(session)
+        assert await retry_item(session, item.id, by_user_id=shop.person.user_id, now=now)
+    assert await shop.rows(BooksLink) == []
+    await settle(shop)
+    assert balance(shop) == -1200
 
 
 # -- settings
