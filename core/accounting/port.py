@@ -97,6 +97,7 @@ class PreparedWrite:
         total_minor: what the books must answer as the total; None for objects without money.
         currency: of the total.
         party_id: external id of the customer that the answer must name, where the document has one.
+        home_minor: what the books must arrive at in their own currency, for the money of a foreign sale.
     """
 
     kind: DocumentKind
@@ -108,6 +109,7 @@ class PreparedWrite:
     total_minor: int | None
     currency: str
     party_id: str | None = None
+    home_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ class Posted:
 
     ``total_minor`` is the books' own total, never judged by the adapter: the caller compares it with the write's. Of a
     payment it is what is applied to the invoice that was meant, so money left unapplied shows as a difference.
+    ``home_minor`` is what the money of a foreign sale came to in the books' own currency, where the answer says so.
     """
 
     external_id: str
@@ -125,6 +128,7 @@ class Posted:
     currency: str | None
     party_id: str | None
     request_id: str | None = None
+    home_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +288,16 @@ class AccountingProvider(Protocol):
 
     async def read_balance(self, account_id: str) -> int:
         """Return what the account holds now by the books themselves, in minor units, debit positive."""
+        ...
+
+    async def read_rate(self, currency: str, day: date) -> str | None:
+        """Return the books' own rate of a foreign currency on a day: home units for one unit of it, as decimal text.
+
+        None: the books apply their rate by themselves to a foreign invoice that names none, and tell it nobody.
+
+        Raises:
+            ProviderRejectedError: ``CURRENCY_NOT_ENABLED`` when these books do not keep that currency.
+        """
         ...
 
     async def list_sales(self, start: date, end: date) -> list[FoundSale]:

@@ -21,7 +21,7 @@ from core.books.documents import (
 )
 
 CUSTOMER = "customer:"
-"""How the step of a customer begins; the rest is our id of the client."""
+"""How the step of a customer begins; then come our id of the client, and the currency of one who pays in another."""
 
 _SHAPES: Mapping[DocumentKind, type[MoneyDocument]] = {
     shape.kind: shape
@@ -40,6 +40,11 @@ def thaw(kind: DocumentKind, content: dict[str, Any]) -> MoneyDocument:
     return msgspec.convert(content, _SHAPES[kind])
 
 
+def is_foreign_step(step: str) -> bool:
+    """Whether a customer step is about a client in another currency than the books' own."""
+    return ":" in step.removeprefix(CUSTOMER)
+
+
 def step_customer_id(step: str) -> UUID:
     """Return our customer's id from a customer step."""
-    return UUID(step.removeprefix(CUSTOMER))
+    return UUID(step.removeprefix(CUSTOMER).partition(":")[0])

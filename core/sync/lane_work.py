@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
@@ -162,6 +162,8 @@ class BooksLane(LaneWork):
         # Set after a restore from a backup: look up every reference before its first send (F31).
         self.adopting = connection.options.get("adopt") == "yes"
         self.spent, self._counted = Spent(), Spent()
+        # Rates that plans have asked for, with the items that wait for each.
+        self.rates_wanted: dict[tuple[str, date], list[UUID]] = {}
         # Whether calls that carried several documents may have to be repeated, or were cut off.
         self.has_open_batches = False
 

@@ -118,6 +118,7 @@ def write_of(operation: Operation) -> PreparedWrite:
         total_minor=operation.total_minor,
         currency=operation.currency,
         party_id=operation.party_id,
+        home_minor=operation.home_minor,
     )
 
 
@@ -174,6 +175,8 @@ def differences(operation: Operation, posted: Posted) -> dict[str, object]:
         found["total_minor"] = posted.total_minor
     if operation.total_minor is not None and posted.currency and posted.currency.lower() != operation.currency.lower():
         found["currency"] = posted.currency
+    if operation.home_minor is not None and posted.home_minor not in (None, operation.home_minor):
+        found["home_minor"] = posted.home_minor
     if operation.party_id is not None and posted.party_id is not None and posted.party_id != operation.party_id:
         found["customer"] = posted.party_id
     return found

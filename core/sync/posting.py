@@ -5,7 +5,7 @@ decision about the one after. Between two commits there is at most one call, and
 Which documents an item means is decided by :mod:`core.sync.planners`; here every kind of item is alike.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select
@@ -30,9 +30,14 @@ from core.sync.operations import (
     Report,
     Step,
 )
+from core.sync.posting_rates import read_wanted
 from core.sync.posting_settling import PauseError, PostingSettling
 from core.sync.posting_state import Pass
 from core.sync.posting_steps import NextRoundError
+from core.sync.rates import RateMissingError
+
+RATE_RETRY = timedelta(minutes=15)
+"""When an item asks again for a rate that the books did not tell."""
 
 
 async def bring_up_to_date(lane: BooksLane, item_id: UUID) -> bool:
@@ -44,6 +49,7 @@ async def bring_up_to_date(lane: BooksLane, item_id: UUID) -> bool:
     step = await advance(lane, item_id, None)
     while step is not None:
         step = await advance(lane, item_id, await lane.call(step))
+    await read_wanted(lane)
     return not lane.paused
 
 
@@ -98,6 +104,8 @@ class Posting(PostingSettling):
                 if step is not None:
                     return step
             return await self._next_step()
+        except RateMissingError as missing:
+            self._await_rate(missing)
         except StopError as stop:
             self._stop(stop, stop.__cause__ if isinstance(stop.__cause__, ProviderError) else None)
         except ProviderRejectedError as refused:
@@ -109,3 +117,10 @@ class Posting(PostingSettling):
         except NextRoundError:
             self.waits_for_round = True
         return None
+
+    def _await_rate(self, missing: RateMissingError) -> None:
+        """Rest until the lane has read the rate, which it does next; where it cannot, until it is asked again."""
+        self.lane.rates_wanted.setdefault((missing.currency, missing.day), []).append(self.item.id)
+        self.item.state, self.item.due_at = ItemState.PENDING, self.now + RATE_RETRY
+        self._say(missing.reason, missing.detail, None)
+        self._mirror(PaymentState.WAITING)

@@ -127,6 +127,7 @@ class PostingSteps(PostingPlan):
             total_minor=write.total_minor,
             currency=write.currency,
             party_id=write.party_id,
+            home_minor=write.home_minor,
             state=OperationState.PLANNED,
             sends=0,
             was_answered=False,

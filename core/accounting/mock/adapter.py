@@ -127,6 +127,13 @@ class MockAccountingAdapter:
         self._calls += 1
         return self.books.balance(account_id)
 
+    async def read_rate(self, currency: str, day: date) -> str | None:
+        """Refuse: the practice books keep one currency."""
+        del day
+        home = self._company.home_currency.upper()
+        detail = {"currency": currency.upper(), "home_currency": home}
+        raise ProviderRejectedError(Reason.CURRENCY_NOT_ENABLED, detail=detail)
+
     async def list_sales(self, start: date, end: date) -> list[FoundSale]:
         """Return the invoices and sales receipts of those days, whoever wrote them; voided ones are none."""
         self._calls += 1

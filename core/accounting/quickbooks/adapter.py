@@ -145,6 +145,10 @@ class QuickBooksAdapter:
         """Return the account's ``CurrentBalance``, debit positive."""
         return await reading.read_balance(self._client, account_id, self._company.home_currency)
 
+    async def read_rate(self, currency: str, day: date) -> str | None:
+        """Return the company's own rate of the day."""
+        return await reading.read_rate(self._client, currency, day, self._company)
+
     async def list_sales(self, start: date, end: date) -> list[FoundSale]:
         """Return every invoice and sales receipt of the days, whoever made it."""
         return await reading.list_sales(self._client, start, end, self._company.home_currency)
@@ -204,7 +208,7 @@ class QuickBooksAdapter:
         home = self._company.home_currency
         match write.kind:
             case DocumentKind.CUSTOMER:
-                customer = await naming.find_customer(self._client, write, home)
+                customer = await naming.find_customer(self._client, write)
                 return named(customer, customer.display_name) if customer else None
             case DocumentKind.PAYEE:
                 vendor = await naming.find_payee(self._client, write, home)

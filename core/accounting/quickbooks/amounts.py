@@ -1,10 +1,15 @@
 """Money as QuickBooks writes it: decimals with at most two places, exact both ways."""
 
 from decimal import Decimal
+from fractions import Fraction
 
+from core.books.documents import Payment
 from core.errors import OutcomeUnknownError, ProviderRejectedError
-from core.money import MoneyError, from_decimal, to_decimal
+from core.money import MoneyError, convert, from_decimal, to_decimal
 from core.reasons import Reason
+
+MIN_RATE_DIGITS, MAX_RATE_DIGITS = 4, 10
+"""Decimals of an exchange rate. QuickBooks names no limit; what it answers is compared with what was settled."""
 
 
 def amount(minor: int, currency: str) -> Decimal:
@@ -18,6 +23,25 @@ def amount(minor: int, currency: str) -> Decimal:
     if cents != exact:
         raise ProviderRejectedError(Reason.REFUSED, f"QuickBooks keeps two decimals, not {exact} {currency.upper()}")
     return cents
+
+
+def settled_rate(payment: Payment) -> Decimal | None:
+    """Return the rate at which a foreign payment comes to what Stripe settled, to the cent; None for one at home.
+
+    As few digits as will do: the fewer there are, the surer they are kept.
+
+    Raises:
+        ProviderRejectedError: ``TOTALS_DIFFER``: no rate of a length that QuickBooks may keep hits the cents.
+    """
+    settled, home = payment.home_minor, payment.home_currency
+    if settled is None or home is None:
+        return None
+    exact = Fraction(to_decimal(settled, home)) / Fraction(to_decimal(payment.amount_minor, payment.currency))
+    for digits in range(MIN_RATE_DIGITS, MAX_RATE_DIGITS + 1):
+        rate = Decimal(f"{round(exact * 10**digits)}E-{digits}")
+        if rate and convert(payment.amount_minor, payment.currency, rate, home) == settled:
+            return rate
+    raise ProviderRejectedError(Reason.TOTALS_DIFFER, f"no exchange rate brings {settled} {home}")
 
 
 def minor_units(value: Decimal | None, currency: str) -> int | None:

@@ -83,6 +83,7 @@ class Transaction(_Part, frozen=True):
     to_account_ref: Ref | None = None
     total_amt: Decimal | None = None
     amount: Decimal | None = None
+    exchange_rate: Decimal | None = None
     line: tuple[Line, ...] = ()
     meta_data: MetaData | None = None
 
@@ -233,6 +234,14 @@ class Preferences(_Part, frozen=True):
     tax_prefs: TaxPrefs = TaxPrefs()
     sales_forms_prefs: SalesFormsPrefs = SalesFormsPrefs()
     accounting_info_prefs: AccountingInfoPrefs = AccountingInfoPrefs()
+
+
+class ExchangeRate(_Part, frozen=True):
+    """What one unit of a currency is worth at home on a day."""
+
+    source_currency_code: str = ""
+    target_currency_code: str = ""
+    rate: Decimal | None = None
 
 
 def written(body: bytes, name: str, shape: type[T], *, request_id: str | None) -> T:

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 
-from core.accounting.quickbooks.amounts import amount
+from core.accounting.quickbooks.amounts import amount, settled_rate
 from core.accounting.quickbooks.client import is_object_id
 from core.accounting.quickbooks.names import customer_name, item_name, usable_email, usable_phone
 from core.accounting.quickbooks.schemas import (
@@ -76,6 +77,7 @@ def invoice_body(invoice: Invoice, ids: Mapping[str, str], *, currency: Ref | No
         allow_online_ach_payment=False,
         line=_sales_lines(invoice, ids, parts),
         currency_ref=currency,
+        exchange_rate=Decimal(invoice.exchange_rate) if invoice.exchange_rate else None,
         global_tax_calculation=parts.calculation,
         txn_tax_detail=parts.detail,
     )
@@ -133,6 +135,7 @@ def payment_body(payment: Payment, ids: Mapping[str, str], *, currency: Ref | No
         private_note=note(payment.memo, payment.reference),
         line=(PaymentLine(amount=value, linked_txn=(LinkedTxn(txn_id=invoice_id, txn_type="Invoice"),)),),
         currency_ref=currency,
+        exchange_rate=settled_rate(payment),
     )
 
 

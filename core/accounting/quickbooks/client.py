@@ -62,11 +62,11 @@ class QuickBooksClient:
         )
         return _checked(answer, is_write=True)
 
-    async def read(self, path: str) -> Reply:
+    async def read(self, path: str, **parameters: str) -> Reply:
         """GET one object."""
         if _PATH.fullmatch(path) is None:
             raise ConfigurationError("refused to read: malformed path")
-        return await self._get(f"{self._base}{path}?{urlencode({'minorversion': MINOR_VERSION})}")
+        return await self._get(f"{self._base}{path}?{urlencode({**parameters, 'minorversion': MINOR_VERSION})}")
 
     async def query(self, statement: str) -> Reply:
         """Run one statement of the query language, built by :mod:`core.accounting.quickbooks.queries`."""

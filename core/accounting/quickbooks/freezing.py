@@ -71,7 +71,12 @@ def freeze(
     )
     if isinstance(document, Customer | Item | Payee):
         return write
-    return replace(write, total_minor=document.total_minor, party_id=_party(document, ids))
+    return replace(
+        write,
+        total_minor=document.total_minor,
+        party_id=_party(document, ids),
+        home_minor=document.home_minor if isinstance(document, Payment) else None,
+    )
 
 
 def _body(
@@ -80,7 +85,7 @@ def _body(
     """Return body, reference and currency."""
     if isinstance(document, Customer | Item | Payee):
         return _supporting_body(document, company, revision)
-    currency, taxes = _currency_ref(document.currency, company), _taxes(company)
+    currency, taxes = _currency_ref(document.currency, company, is_foreign=_is_rated(document)), _taxes(company)
     body: msgspec.Struct
     match document:
         case Invoice():
@@ -105,7 +110,7 @@ def _body(
 def _supporting_body(document: Support, company: Company, revision: int) -> tuple[msgspec.Struct, str, str]:
     match document:
         case Customer():
-            currency = _currency_ref(document.currency, company)
+            currency = _currency_ref(document.currency, company, is_foreign=document.is_foreign)
             customer = bodies.customer_body(document, currency=currency, revision=revision)
             return customer, customer.display_name, document.currency
         case Payee():
@@ -137,18 +142,31 @@ def _taxes(company: Company) -> TaxProfile:
     )
 
 
-def _currency_ref(currency: str, company: Company) -> Ref | None:
-    """Return the currency to name: required with several currencies on, refused by QuickBooks otherwise.
+def _is_rated(document: Document) -> bool:
+    """Whether a document says what its currency is worth; without, QuickBooks books a payment one to one."""
+    match document:
+        case Invoice():
+            return document.exchange_rate is not None
+        case Payment():
+            return document.home_minor is not None
+        case _:
+            return False
 
-    A foreign document would need an exchange rate on invoice and payment alike; left out, QuickBooks books the
-    payment at 1. Our documents carry settled home amounts, so a foreign one is refused instead.
-    """
+
+def _currency_ref(currency: str, company: Company, *, is_foreign: bool = False) -> Ref | None:
+    """Return the currency to name: required with several currencies on, refused by QuickBooks otherwise."""
     home = company.home_currency.upper()
-    if currency.upper() != home:
-        raise ProviderRejectedError(
-            Reason.CURRENCY_NOT_ENABLED, detail={"currency": currency.upper(), "home_currency": home}
-        )
-    return Ref(home) if is_on(company, "multicurrency") else None
+    if currency.upper() == home:
+        return Ref(home) if is_on(company, "multicurrency") else None
+    if not is_foreign or not is_on(company, "multicurrency"):
+        raise not_kept(currency, company)
+    return Ref(currency.upper())
+
+
+def not_kept(currency: str, company: Company) -> ProviderRejectedError:
+    """Return the refusal of a currency that these books do not keep."""
+    detail = {"currency": currency.upper(), "home_currency": company.home_currency.upper()}
+    return ProviderRejectedError(Reason.CURRENCY_NOT_ENABLED, detail=detail)
 
 
 def _refuse_closed_period(document: Document, company: Company) -> None:

@@ -28,6 +28,9 @@ def customer_name(customer: Customer, revision: int) -> str:
     """
     name = clean_name(customer.name) or clean_name(customer.email or "") or "Stripe client"
     suffixes = ["", usable_email(customer.email) or "", customer.stripe_customer_id or ""]
+    if customer.is_foreign:
+        # A customer has one currency for ever, so the same person is another customer in each.
+        suffixes = [" ".join(filter(None, (suffix, customer.currency.upper()))) for suffix in suffixes]
     candidates = [with_suffix(name, suffix) for suffix in dict.fromkeys(suffixes)]
     return _candidate(candidates, revision, {"client": name})
 

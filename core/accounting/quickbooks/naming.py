@@ -12,7 +12,7 @@ from core.errors import ProviderRejectedError
 from core.reasons import Reason
 
 
-async def find_customer(client: QuickBooksClient, write: PreparedWrite, home_currency: str) -> answers.Customer | None:
+async def find_customer(client: QuickBooksClient, write: PreparedWrite) -> answers.Customer | None:
     """Return the customer of this name if it is the same person, or None.
 
     Raises:
@@ -28,7 +28,7 @@ async def find_customer(client: QuickBooksClient, write: PreparedWrite, home_cur
         return None
     theirs = match.primary_email_addr.address if match.primary_email_addr else None
     is_same = same_person(sent.primary_email_addr.address if sent.primary_email_addr else None, theirs)
-    if not is_same or (match.currency_ref and match.currency_ref.value != home_currency):
+    if not is_same or (match.currency_ref and match.currency_ref.value != write.currency):
         if active is None and match.display_name.endswith(DELETED):
             # The archived stranger gave the name up: it is free.
             return None

@@ -10,6 +10,7 @@ from core.accounting.quickbooks.entities import entity_of
 from core.accounting.quickbooks.frozen import frozen
 from core.books.documents import DocumentKind
 from core.errors import OutcomeUnknownError
+from core.money import convert
 
 
 def written(write: PreparedWrite, body: bytes, request_id: str | None, home_currency: str) -> Posted:
@@ -67,7 +68,16 @@ def posted(txn: answers.Transaction, write: PreparedWrite, request_id: str | Non
         currency=currency,
         party_id=txn.party_id,
         request_id=request_id,
+        home_minor=_at_home(total, currency, txn.exchange_rate, home_currency) if is_payment else None,
     )
+
+
+def _at_home(total: Decimal, currency: str, rate: Decimal | None, home_currency: str) -> int | None:
+    """Return what a foreign payment came to, at the rate that QuickBooks says it kept."""
+    minor = minor_units(total, currency)
+    if rate is None or minor is None or currency == home_currency.upper():
+        return None
+    return convert(minor, currency, rate, home_currency)
 
 
 def _applied(txn: answers.Transaction, write: PreparedWrite) -> Decimal:

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from core.accounting.port import FoundSale, Standing
+from core.accounting.port import Company, FoundSale, Standing
 from core.accounting.quickbooks import answers
 from core.accounting.quickbooks.client import QuickBooksClient, is_object_id
+from core.accounting.quickbooks.company import is_on
 from core.accounting.quickbooks.entities import MONEY_KINDS, entity_of
+from core.accounting.quickbooks.freezing import not_kept
 from core.accounting.quickbooks.lookup import with_any
 from core.accounting.quickbooks.queries import ANY_STATE, PAGE, between, equals, select
 from core.books.documents import DocumentKind
@@ -58,6 +60,27 @@ async def read_balance(client: QuickBooksClient, account_id: str, home_currency:
     except MoneyError as exc:
         raise ProviderUnavailableError(f"unreadable balance: {exc}", request_id=reply.request_id, status=200) from exc
     return -shown if account.classification in _CREDIT_SIDE else shown
+
+
+async def read_rate(client: QuickBooksClient, currency: str, day: date, company: Company) -> str:
+    """Return what one unit of ``currency`` was worth at home on a day, by the company's own rates.
+
+    Raises:
+        ProviderRejectedError: ``CURRENCY_NOT_ENABLED``: several currencies are not switched on, or this one is not.
+    """
+    if not is_on(company, "multicurrency"):
+        raise not_kept(currency, company)
+    try:
+        reply = await client.read("/exchangerate", sourcecurrencycode=currency.upper(), asofdate=day.isoformat())
+    except ProviderRejectedError as refused:
+        raise not_kept(currency, company) from refused
+    found = answers.read_object(reply.body, "ExchangeRate", answers.ExchangeRate, request_id=reply.request_id)
+    home = company.home_currency.upper()
+    if (found.source_currency_code, found.target_currency_code) != (currency.upper(), home):
+        raise ProviderUnavailableError("QuickBooks answered about another rate", request_id=reply.request_id)
+    if not found.rate or found.rate <= 0:
+        raise not_kept(currency, company)
+    return f"{found.rate:f}"
 
 
 async def list_sales(client: QuickBooksClient, start: date, end: date, home_currency: str) -> list[FoundSale]:

@@ -118,6 +118,7 @@ class InvoiceBody(_Body, frozen=True, kw_only=True):
     allow_online_ach_payment: bool = msgspec.field(name="AllowOnlineACHPayment")
     line: tuple[SalesLine, ...]
     currency_ref: Ref | None = None
+    exchange_rate: Decimal | None = None
     global_tax_calculation: TaxCalculation | None = None
     txn_tax_detail: TxnTaxDetail | None = None
 
@@ -178,6 +179,7 @@ class PaymentBody(_Body, frozen=True, kw_only=True):
     private_note: str
     line: tuple[PaymentLine, ...]
     currency_ref: Ref | None = None
+    exchange_rate: Decimal | None = None
 
 
 class PartyRef(msgspec.Struct, frozen=True):

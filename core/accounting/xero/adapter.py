@@ -162,6 +162,11 @@ class XeroAdapter:
         """Return what the account holds, by Xero's trial balance."""
         return await report.read_balance(self._client, guid(account_id), currency=self._home)
 
+    async def read_rate(self, currency: str, day: date) -> str | None:
+        """Return None: Xero takes the rate of the invoice's day by itself, and has no list of its rates."""
+        del currency, day
+        return None
+
     async def list_sales(self, start: date, end: date) -> list[FoundSale]:
         """Return the posted invoices of these days, and the money received without one."""
         return await reading.list_sales(self._client, start, end, home_currency=self._home)

@@ -87,6 +87,7 @@ class Payment(Element, frozen=True, kw_only=True):
     payment_id: str = msgspec.field(name="PaymentID", default="")
     date: str = ""
     amount: Decimal | None = None
+    bank_amount: Decimal | None = None
     reference: str | None = None
     status: str = "AUTHORISED"
     invoice: "Invoice | None" = None

@@ -59,7 +59,8 @@ def payee_body(payee: Payee, *, revision: int) -> ContactBody:
 def invoice_body(invoice: Invoice, ids: Mapping[str, str], *, untaxed_type: str) -> InvoiceBody:
     """Return the sale, one line per line of the document, due on the day on which it was paid.
 
-    The currency is always named: left out, a contact with a currency of its own would decide it.
+    The currency is always named: left out, a contact with a currency of its own would decide it. A rate never is: Xero
+    then takes that of the invoice's day, and which way round ``CurrencyRate`` counts is not settled.
     """
     return InvoiceBody(
         type="ACCREC",
@@ -96,13 +97,15 @@ def paid_body(document: Payment | Repayment, ids: Mapping[str, str]) -> PaymentB
 
 
 def payment_body(payment: Payment, ids: Mapping[str, str]) -> PaymentBody:
-    """Return the money of one invoice."""
+    """Return the money of one invoice; of a foreign one also what it came to on the account, to the cent."""
+    settled, home = payment.home_minor, payment.home_currency
     return PaymentBody(
         invoice=InvoiceRef(invoice_id=needed(ids, payment.invoice_step)),
         account=AccountRef(account_id=guid(payment.clearing_account_id)),
         date=payment.date.isoformat(),
         amount=amount(payment.amount_minor, payment.currency),
         reference=_said(payment),
+        bank_amount=amount(settled, home) if settled is not None and home is not None else None,
     )
 
 

@@ -151,6 +151,7 @@ def freeze(document: Document, *, key: str, ids: Mapping[str, str], revision: in
                 total_minor=document.total_minor,
                 currency=document.currency.upper(),
                 party_id=party_id,
+                home_minor=document.home_minor if isinstance(document, Payment) else None,
             )
 
 
@@ -193,12 +194,13 @@ def _money(
 
 
 def _refuse_beforehand(document: MoneyDocument, company: Company) -> None:
-    """Refuse what we never want: another currency than the books', and a locked period.
+    """Refuse what we never want: another currency than the books' (but of a sale that says so), and a locked period.
 
     Xero's locks stop most people but not an adviser, and whoever connected may be one.
     """
     home = company.home_currency.upper()
-    if document.currency.upper() != home:
+    is_foreign = isinstance(document, Invoice | Payment) and document.home_minor is not None
+    if document.currency.upper() != home and not is_foreign:
         raise ProviderRejectedError(
             Reason.CURRENCY_NOT_ENABLED, detail={"currency": document.currency.upper(), "home_currency": home}
         )

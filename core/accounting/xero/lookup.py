@@ -88,7 +88,7 @@ async def _on_path(client: XeroClient, path: str, writes: Sequence[PreparedWrite
 def _found(write: PreparedWrite, choose: Callable[[PreparedWrite], answers.Row | None], home: str) -> Found:
     try:
         row = choose(write)
-        return posted(row, home_currency=home) if row else None
+        return posted(row, home_currency=home, currency=write.currency) if row else None
     except OutcomeUnknownError:
         # It stands there, but with an amount that this currency does not have: a person changed it.
         return _changed(write)

@@ -1,6 +1,7 @@
 """What one element of an answer says about one write: what stands, what was refused, or that nobody knows."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from core.accounting.port import Posted, PreparedWrite
@@ -49,28 +50,34 @@ def posted_by(write: PreparedWrite, row: answers.Row, *, home_currency: str, req
         raise unclear("the answer is about another document", request_id)
     if not isinstance(row, answers.Contact) and row.status not in STANDING:
         raise unclear("the answer is about a draft", request_id)
-    return posted(row, home_currency=home_currency, request_id=request_id)
+    return posted(row, home_currency=home_currency, currency=write.currency, request_id=request_id)
 
 
-def posted(row: answers.Row, *, home_currency: str, request_id: str | None = None) -> Posted:
-    """Return what stands in the books, as an answer shows it.
+def posted(
+    row: answers.Row, *, home_currency: str, currency: str | None = None, request_id: str | None = None
+) -> Posted:
+    """Return what stands in the books, as an answer shows it; ``currency`` is what was sent, where it names none.
 
     Raises:
         OutcomeUnknownError: it has no total, or none of its currency.
     """
+    named = currency or home_currency
     match row:
         case answers.Contact():
             return Posted(row.contact_id, row.name, None, None, None, None, request_id)
         case answers.Invoice() | answers.CreditNote():
             version, number = row.updated_date_utc_string, row.number
-            return _money(row.id, number, version, row.total, row, home_currency, request_id)
+            return _money(row.id, number, version, row.total, row, named, request_id)
         case answers.Payment():
             parent = row.invoice or row.credit_note or answers.Invoice()
-            return _money(row.id, row.reference, None, row.amount, parent, home_currency, request_id)
+            paid = _money(row.id, row.reference, None, row.amount, parent, named, request_id)
+            if row.bank_amount is None:
+                return paid
+            return replace(paid, home_minor=minor_units(row.bank_amount, home_currency))
         case answers.BankTransaction():
-            return _money(row.id, row.reference, None, row.total, row, home_currency, request_id)
+            return _money(row.id, row.reference, None, row.total, row, named, request_id)
         case answers.BankTransfer():
-            return _money(row.id, row.reference, None, row.amount, answers.Invoice(), home_currency, request_id)
+            return _money(row.id, row.reference, None, row.amount, answers.Invoice(), named, request_id)
 
 
 def mark(row: answers.Row) -> str:
@@ -112,10 +119,10 @@ def _money(
     version: str | None,
     total: Decimal | None,
     of: answers.Sold | answers.BankTransaction,
-    home_currency: str,
+    named: str,
     request_id: str | None,
 ) -> Posted:
-    currency = (of.currency_code or home_currency).upper()
+    currency = (of.currency_code or named).upper()
     if total is None:
         raise unclear("the answer has no total", request_id)
     return Posted(

@@ -119,7 +119,8 @@ def _standing(external_id: str, row: answers.Row | None, home_currency: str) -> 
         number=number,
         stands=stands,
         total_minor=_total(amount, currency or home_currency) if stands else 0,
-        currency=(currency or home_currency).upper(),
+        # Of a payment, only what it pays has a currency: unless Xero says it there, nothing is known of it.
+        currency=None if isinstance(row, answers.Payment) and not currency else (currency or home_currency).upper(),
         date=_read_date(row.date),
         changed_at=read_moment(changed),
     )

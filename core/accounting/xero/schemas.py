@@ -85,6 +85,7 @@ class PaymentBody(_Body, frozen=True, kw_only=True):
     date: str
     amount: Decimal
     reference: str
+    bank_amount: Decimal | None = None
 
 
 class CreditNoteBody(_Body, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.books.documents import Customer, MoneyDocument
 from core.db.models import Customer as CustomerRow
 from core.db.models import ItemKind, SyncItem
-from core.sync.documents import step_customer_id
+from core.sync.documents import is_foreign_step, step_customer_id
 from core.sync.plan import ConnectedBooks
 from core.sync.planners.dispute import plan_dispute_item
 from core.sync.planners.fees import plan_fees_item, take_up
@@ -57,7 +57,7 @@ async def customer_for(session: AsyncSession, step: str, currency: str) -> Custo
     Args:
         session: of the tenant.
         step: as the document names it.
-        currency: the books' home currency, in which everything is booked.
+        currency: of the document, in which the client pays.
     """
     row = await session.get_one(CustomerRow, step_customer_id(step))
     return Customer(
@@ -67,4 +67,5 @@ async def customer_for(session: AsyncSession, step: str, currency: str) -> Custo
         currency=currency,
         phone=row.phone,
         stripe_customer_id=row.stripe_customer_id,
+        is_foreign=is_foreign_step(step),
     )

@@ -11,6 +11,7 @@ from core.books.categories import BookedBy, booked_by
 from core.books.documents import DocumentKind, Invoice, MoneyDocument, SalesReceipt
 from core.books.facts import GivenBack, OriginalSale
 from core.books.keys import reference_for
+from core.books.presentment import home_lines
 from core.db.models import (
     BalanceTransaction,
     BooksDocument,
@@ -35,17 +36,19 @@ async def original_sale(session: AsyncSession, payment_id: UUID | None, profile:
 
     Raises:
         StopError: ``PAYMENT_NOT_KNOWN`` before the payment has been fetched, ``WAITS_FOR_PAYMENT`` while its sale has
-            no plan; what stops the plan itself where no sale will ever be posted.
+            no plan; what stops the plan itself where no sale will ever be posted; ``RATE_NOT_KNOWN`` where the sale
+            stands in another currency, at a rate that only the books know.
     """
     if payment_id is None:
         raise StopError(Reason.PAYMENT_NOT_KNOWN)
     payment = await session.get_one(Payment, payment_id)
     sold = await _sold(session, payment, profile)
+    lines = home_lines(sold) if isinstance(sold, Invoice) else sold.lines
     return OriginalSale(
         source_id=payment.source_id,
         customer=await customer_document(session, payment, profile.home_currency),
-        lines=sold.lines,
-        total_minor=sold.total_minor,
+        lines=tuple(lines),
+        total_minor=sum(line.amount_minor + line.tax_minor for line in lines),
         paid_minor=payment.amount_minor,
         paid_currency=payment.currency,
     )
