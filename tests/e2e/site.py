@@ -12,9 +12,9 @@ import msgspec
 
 from core.clock import SystemRuntime
 from core.config import Settings
-from tests.e2e.processes import Process, environment, free_ports
+from tests.e2e.processes import Process, environment, eventually, free_ports
 from tests.postgres import Cluster
-from web.demo.run import demo_settings
+from web.demo.run import POSTED, demo_settings
 from web.sandbox.client import SandboxClient
 from web.sandbox.quickbooks.client import QuickBooksControl
 
@@ -27,6 +27,14 @@ class Site:
     web: Process
     stripe: SandboxClient
     quickbooks: QuickBooksControl
+
+    async def has_history(self) -> None:
+        """Wait until the demo has posted the weeks that its workspace begins with."""
+
+        async def is_posted() -> bool:
+            return POSTED in self.web.output
+
+        await eventually(is_posted, within_s=120)
 
 
 @asynccontextmanager

@@ -40,6 +40,16 @@ class Studio:
             self.account, via="checkout", customer=self.clients[client], lines=[line], bt_delay_s=0.5, **options
         )
 
+    async def pay_out(self) -> None:
+        """Let Stripe pay everything out, and the worker book it: the transfer is in the books afterwards."""
+        site = self.person.site
+        await site.stripe.payout(self.account, include_pending=True, arrival_days=0, until="paid")
+
+        async def has_arrived() -> bool:
+            return bool(await site.quickbooks.documents(self.realm, "Transfer"))
+
+        await eventually(has_arrived, within_s=30)
+
     async def invoices(self) -> list[dict[str, Any]]:
         return await self.person.site.quickbooks.documents(self.realm, "Invoice")
 
@@ -106,6 +116,17 @@ class Studio:
         await chooser.select_option("create")
         await self.person.save_without_script("")
         await expect(chooser.locator("option:checked")).to_have_text("Stripe clearing")
+
+    async def book_everything(self, bank: str) -> None:
+        """Let the missing accounts be created, pay out to ``bank``, and book each fee at once instead of by the day."""
+        person, page = self.person, self.person.page
+        await person.go("/accounts")
+        await page.locator("#create-button").click()
+        await expect(page.locator("#create-button")).to_have_count(0)
+        await page.get_by_label("Bank account for payouts").select_option(label=bank)
+        await expect(page.locator("#role-bank-h")).to_contain_text("Saved")
+        await page.get_by_label("Stripe's fees become").select_option("per_charge")
+        await person.reads("Saved. It applies from now on")
 
     async def start_today(self) -> None:
         """Choose today as the first day; afterwards the payments page is open."""

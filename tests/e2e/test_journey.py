@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import time
 from pathlib import Path
 
@@ -222,6 +223,7 @@ async def disconnect_and_come_back(studio: Studio) -> None:
 
 
 async def test_demo_workspace_shows_its_history(browser: Browser, demo: Site) -> None:
+    await demo.has_history()
     async with visiting(browser, demo) as person:
         await person.sign_in(cast.EMAIL, cast.PASSWORD)
         page = person.page
@@ -231,8 +233,18 @@ async def test_demo_workspace_shows_its_history(browser: Browser, demo: Site) ->
         await expect(person.rows(state="synced").nth(9)).to_be_visible(timeout=PATIENCE_MS)
         await expect(person.rows(state="needs_attention").first).to_be_visible(timeout=PATIENCE_MS)
         await settled(person)
-        await person.follow("Needs attention")
+        await page.get_by_role("link", name=re.compile("^Needs attention")).click()
         await expect(person.rows("No income account for this service").first).to_be_visible()
+        await ties_out(person)
+
+
+async def ties_out(person: Person) -> None:
+    """Clearing holds what Stripe holds, and every payout that has arrived stands in the books."""
+    page = person.page
+    await person.go("/reconciliation")
+    await expect(page.locator("#clearing .diff")).to_contain_text("Tied out", timeout=PATIENCE_MS)
+    await expect(page.locator('#payouts tr[data-state="tied"]').first).to_be_visible()
+    await expect(page.locator('#payouts tr[data-state="off"]')).to_have_count(0)
 
 
 async def settled(person: Person) -> None:

@@ -91,6 +91,7 @@ async def reloads_until(person: Person, state: str, count: int) -> None:
 
 
 async def test_payment_is_retried_by_keyboard_alone(browser: Browser, demo: Site) -> None:
+    await demo.has_history()
     companies = await demo.quickbooks.list_companies()
     realm = next(company.realm_id for company in companies if company.name == cast.COMPANY)
     clients = await demo.quickbooks.documents(realm, "Customer")

@@ -23,7 +23,10 @@ PAGES = (
     "/payments",
     "/payments?show=needs_attention",
     "/payments?q=nobody",
+    "/reconciliation",
+    "/reconciliation?month=2024-02",
     "/mapping",
+    "/accounts",
     "/connections",
     "/connections/quickbooks/disconnect",
     "/step-up",
@@ -33,6 +36,7 @@ PAGES = (
 @pytest.fixture(scope="module")
 async def owner(anyio_backend: str, browser: Browser, demo: Site) -> AsyncIterator[Person]:
     """The demo's owner, signed in."""
+    await demo.has_history()
     async with visiting(browser, demo) as person:
         await person.sign_in(cast.EMAIL, cast.PASSWORD)
         await person.sees_counts(syncing=0, waiting=0)
@@ -61,12 +65,23 @@ async def test_one_payment(owner: Person, state: str) -> None:
     await looks_right(owner.page)
 
 
+@pytest.mark.parametrize("state", ["tied", "on_its_way", "before_start"])
+async def test_one_payout(owner: Person, state: str) -> None:
+    await owner.go("/reconciliation")
+    payouts = owner.page.locator(f'#payouts tbody tr[data-state="{state}"]')
+    if not await payouts.count():
+        await owner.page.locator("#earlier").click()
+    await payouts.first.get_by_role("link").first.click()
+    await expect(owner.page.get_by_role("heading", name="Proof")).to_be_visible()
+    await looks_right(owner.page)
+
+
 async def test_first_run(browser: Browser, demo: Site) -> None:
     """The checklist, the connections and the mapping of a workspace in which nothing is done yet."""
     async with visiting(browser, demo) as person:
         await person.sign_up("Nothing Done Yet", "new@studio.example")
         await looks_right(person.page)
-        for path in ("/connections", "/mapping", "/payments"):
+        for path in ("/connections", "/mapping", "/accounts", "/payments", "/reconciliation"):
             await person.go(path)
             await looks_right(person.page)
 
