@@ -13,13 +13,13 @@ from core.connections.attach import Person, attach
 from core.connections.books import refresh_books
 from core.connections.providers import consent_flow
 from core.connections.refresh import put_tokens
-from core.connections.setup import start_posting
 from core.db.models import (
     POSTED_KINDS,
     BooksAccount,
     Connection,
     ConnectionMode,
-    HistoryState,
+    HistoryRun,
+    ItemKind,
     ItemState,
     Membership,
     SyncItem,
@@ -32,7 +32,8 @@ from core.mapping.roles import save_role
 from core.mapping.save import save_mapping
 from core.oauth import TokenSet
 from core.sync.check_books import check_books_now
-from core.sync.history import progress, start_history
+from core.sync.history import start_history
+from core.sync.look_ahead import post_history
 from core.sync.worker import Worker
 from core.wiring import Wiring
 from web.demo import cast
@@ -62,8 +63,7 @@ class Demo:
         await self._connect_stripe(person)
         books_id = await self._connect_books(person, realm)
         await self._choose_accounts(person, books_id)
-        await self._read_history(person)
-        await self._start(person)
+        await self._take_history(person)
         return person
 
     async def follow(self, person: Person) -> None:
@@ -160,31 +160,25 @@ class Demo:
         if account_id is not None:
             await save_mapping(session, service_id=service_id, income_account_id=account_id, tax_code_id=None, **whose)
 
-    async def _read_history(self, person: Person) -> None:
-        """Read everything since the first day, and with it what Stripe held then."""
-        db, now = self._wiring.db, self._wiring.runtime.now()
-        async with db.tenant(person.tenant_id, write=True) as session:
-            await start_history(
-                session, tenant_id=person.tenant_id, first_day=self._first_day(), by_user_id=person.user_id, now=now
-            )
-        while True:
-            done = await self._worker.step()
-            async with db.tenant(person.tenant_id) as session:
-                found = await progress(session)
-            if found is None or found.state is not HistoryState.READING:
-                return
-            if not done:
-                await self._wiring.runtime.sleep(0.1)
-
-    async def _start(self, person: Person) -> None:
+    async def _take_history(self, person: Person) -> None:
+        """Read everything since the first day, have it planned, and say that it may be posted, as an owner does."""
+        runtime = self._wiring.runtime
         async with self._wiring.db.tenant(person.tenant_id, write=True) as session:
-            await start_posting(session, person.tenant_id, self._first_day(), now=self._wiring.runtime.now())
+            now, whose = runtime.now(), {"tenant_id": person.tenant_id, "by_user_id": person.user_id}
+            run_id = (await start_history(session, first_day=self._first_day(), now=now, **whose)).id
+        is_posting = False
+        while not is_posting:
+            if not await self._worker.step():
+                await runtime.sleep(_LOOK_S)
+            async with self._wiring.db.tenant(person.tenant_id, write=True) as session:
+                run = await session.get_one(HistoryRun, run_id)
+                is_posting = await post_history(session, run, now=runtime.now())
 
     async def _is_posted(self, person: Person) -> bool:
         """Say whether nothing of the history is on its way to the books any more."""
         async with self._wiring.db.tenant(person.tenant_id) as session:
             due = select(SyncItem.id).where(
-                SyncItem.kind.in_(POSTED_KINDS),
+                SyncItem.kind.in_((*POSTED_KINDS, ItemKind.DRY_RUN)),
                 SyncItem.state.in_((ItemState.PENDING, ItemState.WORKING)),
                 SyncItem.due_at <= self._wiring.runtime.now(),
             )
