@@ -100,10 +100,12 @@ class GivenBack:
     """One step in the history of what a payment gave back: a refund, or (negative) a refund that came back.
 
     ``amount_minor`` is in the currency that the client paid in; ``source_id`` names the refund in both cases.
+    ``lines`` are what the books hold of it already, a part of the sale's lines in their order; empty: not known.
     """
 
     source_id: str
     amount_minor: int
+    lines: tuple[SaleLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ class RefundFacts:
         returned: the one that brought it back because the refund failed.
         history: what the same payment gave back before, oldest first; the shares of all refunds of one payment are cut
             from one running total, so that a full refund leaves nothing.
+        booked: the lines that the books have taken back for it already, whatever became known since.
     """
 
     source_id: str
@@ -126,6 +129,7 @@ class RefundFacts:
     taken: BalanceTransactionFacts | None
     returned: BalanceTransactionFacts | None = None
     history: tuple[GivenBack, ...] = ()
+    booked: tuple[SaleLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

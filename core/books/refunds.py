@@ -26,7 +26,7 @@ def plan_refund(facts: RefundFacts, books: BooksProfile, *, reference: Reference
     Raises:
         StopError: a missing account, or another currency than the books'.
     """
-    shares = lines_given_back(facts.sale, facts.history, facts.amount_minor)
+    shares = facts.booked or lines_given_back(facts.sale, facts.history, facts.amount_minor)
     documents: list[MoneyDocument] = []
     if facts.taken is not None and facts.taken.in_scope and facts.taken.amount_minor:
         documents.append(_refund(facts, facts.taken, shares, books, reference))

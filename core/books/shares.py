@@ -58,13 +58,29 @@ class _Running:
         """Take every earlier step; one that came back puts exactly its own shares back."""
         for step in history:
             if step.amount_minor >= 0:
-                shares = self.cut(step.amount_minor)
+                shares = self._as_booked(step.lines) or self.cut(step.amount_minor)
                 self._by_refund[step.source_id] = shares
                 self._add(shares, 1)
             else:
                 self._add(self._by_refund.pop(step.source_id, []), -1)
             self._paid_back += step.amount_minor
         return self
+
+    def _as_booked(self, lines: Sequence[SaleLine]) -> list[Share]:
+        """Return what booked lines took of each line of the sale; nothing where they cannot be told apart.
+
+        They are some of the sale's lines, in its order.
+        """
+        shares, left = [Share(0, 0) for _ in self._sale.lines], list(lines)
+        for position, line in enumerate(self._sale.lines):
+            if left and _same(line, left[0]):
+                taken = left.pop(0)
+                shares[position] = Share(taken.amount_minor, taken.tax_minor)
+        fits = all(
+            abs(given.gross + share.gross) <= abs(whole.gross)
+            for whole, given, share in zip(self._whole, self._given, shares, strict=True)
+        )
+        return shares if lines and not left and fits else []
 
     def _add(self, shares: Sequence[Share], sign: int) -> None:
         for position, share in enumerate(shares):
@@ -88,6 +104,11 @@ class _Running:
         # Rounding alone could give a line a cent again, or take one more than it has left: neither may be.
         parts = [min(max(part, min(0, rest)), max(0, rest)) for part, rest in zip(wanted, left, strict=True)]
         return _level(parts, left, max(target - sum(given), 0) - sum(parts))
+
+
+def _same(line: SaleLine, taken: SaleLine) -> bool:
+    names = (line.kind, line.service_id, line.description, line.income_account_id, line.tax_code_id)
+    return names == (taken.kind, taken.service_id, taken.description, taken.income_account_id, taken.tax_code_id)
 
 
 def _level(parts: list[int], left: Sequence[int], missing: int) -> list[int]:

@@ -11,7 +11,8 @@ from core.books.documents import MoneyDocument
 from core.books.facts import DisputeFacts
 from core.db.models import BalanceTransaction, Dispute, SyncItem, Tenant
 from core.sync.plan import ConnectedBooks, books_profile
-from core.sync.planners.original import given_back_before, original_sale
+from core.sync.planners.given_back import history_of
+from core.sync.planners.original import original_sale
 from core.sync.planners.rows import may_stand, movement_facts, movement_rows, references
 
 
@@ -40,7 +41,7 @@ async def plan_dispute_item(session: AsyncSession, item: SyncItem, profile: Conn
         closed_on=closed_at.astimezone(ZoneInfo(tenant.time_zone)).date() if closed_at is not None else None,
         sale=await original_sale(session, dispute.payment_id, profile) if needs_sale else None,
         movements=movements,
-        history=await given_back_before(session, dispute.payment_id, (rows[0].created_at, rows[0].stripe_id)),
+        history=await history_of(session, item, dispute.payment_id, (rows[0].created_at, rows[0].stripe_id)),
         is_loss_booked=is_loss_booked,
     )
     books = await books_profile(session, profile)

@@ -12,7 +12,8 @@ from core.books.facts import RefundFacts
 from core.books.refunds import plan_refund
 from core.db.models import BalanceTransaction, Payment, Refund, SyncItem, Tenant
 from core.sync.plan import ConnectedBooks, books_profile
-from core.sync.planners.original import given_back_before, original_sale
+from core.sync.planners.given_back import booked_lines, history_of
+from core.sync.planners.original import original_sale
 from core.sync.planners.rows import movement_facts, movement_rows, references
 
 _FAILED = "refund_failure"
@@ -39,7 +40,8 @@ async def plan_refund_item(session: AsyncSession, item: SyncItem, profile: Conne
         sale=await original_sale(session, refund.payment_id, profile),
         taken=taken,
         returned=next((one for one in moved if one.reporting_category == _FAILED), None),
-        history=await given_back_before(session, refund.payment_id, (rows[0].created_at, rows[0].stripe_id)),
+        history=await history_of(session, item, refund.payment_id, (rows[0].created_at, rows[0].stripe_id)),
+        booked=await booked_lines(session, item),
     )
     books = await books_profile(session, profile)
     return plan_refund(facts, books, reference=references(item, "TR"))
