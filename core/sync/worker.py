@@ -43,6 +43,9 @@ SWEEP_S = 1.0
 DRAIN_S = 20.0
 TIDY_EVERY = timedelta(hours=1)
 
+_STANDING = frozenset({ItemKind.CATCH_UP, ItemKind.SWEEP, ItemKind.KEEP_ALIVE, ItemKind.VERIFY})
+"""Rounds that nobody asks for again: given up, they would end for good without a word. They are tried rarely."""
+
 log = get_logger("worker")
 
 
@@ -247,9 +250,11 @@ class Worker:
                 return
             item.tries += 1
             item.reason = Reason.OUR_FAULT
-            item.reason_detail = {"incident": incident}
+            # How far a list has been read is kept there too, by items that post nothing.
+            kept = {} if item.kind in POSTED_KINDS else item.reason_detail
+            item.reason_detail = {**kept, "incident": incident}
             item.changed_at = now
-            given_up = item.tries >= ladder.POISON_TRIES
+            given_up = item.tries >= ladder.POISON_TRIES and item.kind not in _STANDING
             item.state = ItemState.NEEDS_ATTENTION if given_up else ItemState.PENDING
             item.due_at = None if given_up else now + ladder.next_delay(self._wiring.runtime, item.tries)
             if item.payment_id is not None and item.kind is ItemKind.SALE:

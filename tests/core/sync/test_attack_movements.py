@@ -32,6 +32,7 @@ from core.reasons import Reason
 from core.sync import lanes, verify
 from core.sync import posting as engine
 from core.sync.acts import ignore_item, ignore_payment, retry_item
+from core.sync.fetch_lane import StripeLane
 from core.sync.fetch_offers import News, offer_news
 from core.sync.items import enqueue
 from core.sync.lane_work import BooksLane, load_lane
@@ -455,3 +456,28 @@ async def test_the_fee_of_a_dispute_without_a_source_is_booked_with_the_fees(sho
     await settle(shop, days=3)
     assert (await item_of(shop, "txn_1")).reason is Reason.UNKNOWN_CATEGORY
     assert balance(shop) == -1500
+
+
+# -- faults of ours
+
+
+@pytest.mark.parametrize("kind", [ItemKind.SWEEP, ItemKind.CATCH_UP])
+@ON_SQLITE
+async def test_a_round_that_keeps_breaking_goes_on_from_where_it_was(shop: Studio, kind: ItemKind) -> None:
+    cursor = {"cursor": NOON.isoformat()}
+    async with shop.wiring.db.tenant(shop.tenant_id, write=True) as session:
+        now = await shop.wiring.db.now(session)
+        await enqueue(
+            session, tenant_id=shop.tenant_id, connection_id=shop.stripe.id, kind=kind, source_id="round", due_at=now
+        )
+        row = (await session.execute(select(SyncItem).where(SyncItem.kind == kind))).scalar_one()
+        row.reason_detail = cursor
+        item_id = row.id
+    [claim] = [c for c in await lanes.claim_lanes(shop.wiring.db, 8) if c.connection_id == shop.stripe.id]
+    async with shop.wiring.db.tenant(shop.tenant_id) as session:
+        lane = StripeLane(shop.wiring, claim, *await load_lane(session, claim.connection_id))
+    for _ in range(10):
+        await shop.worker._poisoned(lane, item_id, RuntimeError("a row that nobody can read"))
+    row = next(one for one in await shop.rows(SyncItem) if one.id == item_id)
+    assert (row.state, row.due_at is None) == (ItemState.PENDING, False)
+    assert row.reason_detail["cursor"] == cursor["cursor"]
