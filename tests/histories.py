@@ -3,6 +3,7 @@
 The same seed does the same at Stripe whatever the books are, so that the books of all providers can be compared.
 """
 
+import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -11,7 +12,9 @@ from fractions import Fraction
 from typing import Any
 
 from core.books.roles import FeeStyle, SaleStyle
-from tests.play import Play
+from core.sync.worker import Worker
+from tests.play import Death, Play
+from web.sandbox.faults import FaultKind, FaultRule
 from web.sandbox.stripe.currency import convert
 
 RATES = {"eur": 1.0825, "jpy": 0.006712, "kwd": 3.2541, "gbp": 1.27}
@@ -21,11 +24,15 @@ TAX = 8.25
 MOST_LINES = 3
 SLOW_MONEY_S = 3 * 86_400
 _GAPS_H = (1, 3, 7, 11, 26)
+_FAULTS = (
+    FaultKind.DROP_BEFORE_COMMIT, FaultKind.DROP_AFTER_COMMIT, FaultKind.STATUS, FaultKind.RATE_LIMIT, FaultKind.JUNK,
+    FaultKind.TRUNCATE, FaultKind.HTML_500,
+)  # fmt: skip
 
 
 @dataclass
 class Sold:
-    """One payment, as far as it can still be given back. Minor units of the client's currency; ``tax`` of the home's."""
+    """One payment, as far as it can still be given back, in the client's currency; ``tax`` is in that of the books."""
 
     payment: str
     paid: int
@@ -51,6 +58,8 @@ class History:
     disputes: list[tuple[str, Sold]] = field(default_factory=list)
     payouts: list[dict[str, Any]] = field(default_factory=list)
     deeds: list[str] = field(default_factory=list)
+    is_unlucky: bool = False
+    """Whether calls break on the way, and the worker dies in the middle of its work."""
     tax: Fraction = Fraction(0)
     """Tax that should be owed, before each document rounds its own share."""
     roundings: int = 0
@@ -63,12 +72,16 @@ class History:
 
     def __post_init__(self) -> None:
         self.dice = random.Random(self.seed)
+        # Bad luck throws dice of its own, so that the same things happen to the lucky and the unlucky.
+        self.fate = random.Random(self.seed)
 
     async def happen(self, deeds: int) -> None:
         """Let so many things happen, one after the other; the worker sees some at once, others much later."""
         moment = self.play.runtime.now()
         for _ in range(deeds):
             await self._spoil_webhooks()
+            if self.is_unlucky:
+                await self._break_something()
             kind = self.dice.choice(_KINDS)
             self.deeds.append(kind.__name__)
             await kind(self)
@@ -79,6 +92,7 @@ class History:
     async def end(self) -> None:
         """Let Stripe deliver honestly again, and everything that is still on its way arrive."""
         await self.play.stripe.set_knobs()
+        await self.play.stripe.clear_faults()
         await self.play.pass_time(hours=125, stride_hours=25)
 
     async def _spoil_webhooks(self) -> None:
@@ -93,6 +107,33 @@ class History:
             )
         )
         await self.play.stripe.set_knobs(**knobs)
+
+    async def _break_something(self) -> None:
+        """Let some of the next calls break, on either side of the work; or let the worker die on one of them."""
+        provider = self.fate.choice(("stripe", self.play.kind, self.play.kind))
+        rule = FaultRule(
+            kind=self.fate.choice(_FAULTS),
+            provider=provider,
+            method={"stripe": "GET", "quickbooks": "POST"}.get(provider, "PUT"),
+            # A refresh of access whose answer is lost needs a person to sign in again: that is told elsewhere.
+            path=r"^/v1/|/v3/company/|/api\.xro/",
+            skip=self.fate.randint(0, 3),
+            count=self.fate.randint(1, 2),
+            status=self.fate.choice((500, 503)),
+            after_commit=self.fate.random() < 0.5,
+        )
+        await self.play.stripe.add_fault(rule)
+        if self.fate.random() < 0.4:
+            await self._die(calls=self.fate.randint(0, 6), after=self.fate.random() < 0.5)
+
+    async def _die(self, *, calls: int, after: bool) -> None:
+        """Let the worker work until it dies, and another one take over once the lease of the dead one is over."""
+        self.play.outside.dies_in, self.play.outside.after = calls, after
+        with contextlib.suppress(Death):
+            await self.play.worker.step()
+        self.play.outside.dies_in = None
+        self.play.worker = Worker(self.play.wiring)
+        self.play.runtime.forward(seconds=120)
 
     async def _work(self, chance: float) -> None:
         if chance < 0.3:
@@ -158,7 +199,9 @@ class History:
         if not found:
             return
         sold = self.dice.choice(found)
-        made = await self.play.stripe.dispute(self.play.business, sold.payment, amount=sold.left, fee=1500)
+        # A bank may take back the whole, although a part was given back before.
+        amount = self.dice.choice((sold.left, sold.left, sold.paid))
+        made = await self.play.stripe.dispute(self.play.business, sold.payment, amount=amount, fee=1500)
         sold.is_disputed = True
         self.disputes.append((made["id"], sold))
 

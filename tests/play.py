@@ -64,6 +64,36 @@ class Stage(VirtualRuntime):
         await super().sleep(seconds)
 
 
+class Death(BaseException):
+    """The process ended here, with everything that it held in memory."""
+
+
+class Outside(httpx.AsyncBaseTransport):
+    """The way to everything outside. The process can be made to die on it: after so many calls, before or after one.
+
+    ``dies_in``: calls until then; None: it lives on. ``after``: the other side has done the work by then. Who dies over
+    a refresh of access has lost it and must sign in again, which is another story: these calls are not counted.
+    """
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+        self.dies_in: int | None = None
+        self.after = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith(("/token", "/bearer")):
+            return await self._inner.handle_async_request(request)
+        is_last = self.dies_in == 0
+        if self.dies_in is not None:
+            self.dies_in = None if is_last else self.dies_in - 1
+        if is_last and not self.after:
+            raise Death
+        answer = await self._inner.handle_async_request(request)
+        if is_last:
+            raise Death
+        return answer
+
+
 @dataclass
 class Play:
     """One tenant between Stripe and one set of books."""
@@ -81,6 +111,7 @@ class Play:
     books_id: UUID
     company: str
     provider: AccountingProvider
+    outside: Outside
     accounts: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -273,12 +304,13 @@ async def playing(
     world = msgspec.structs.replace(SANDBOX, stripe_webhook_url=f"{settings.app_base_url}/webhooks/stripe")
     async with httpx.AsyncClient(transport=intake, base_url=settings.app_base_url) as webhooks:
         sandbox = create_sandbox(world, runtime, webhooks)
-        outside = httpx.ASGITransport(app=sandbox.app)
+        direct = httpx.ASGITransport(app=sandbox.app)
+        outside = Outside(direct)
         async with open_wiring(settings, runtime=runtime, transport=outside) as wiring:
             app = create_app(settings, wiring=wiring)
             intake.inner = httpx.ASGITransport(app=app)  # type: ignore[arg-type]  # Litestar's stricter ASGI types
-            async with app.lifespan(), httpx.AsyncClient(transport=outside, base_url=BASE) as http:
-                yield await _set_up(wiring, sandbox, http, kind, country)
+            async with app.lifespan(), httpx.AsyncClient(transport=direct, base_url=BASE) as http:
+                yield await _set_up(wiring, sandbox, http, kind, country, outside)
 
 
 class _Late(httpx.AsyncBaseTransport):
@@ -291,7 +323,9 @@ class _Late(httpx.AsyncBaseTransport):
         return await self.inner.handle_async_request(request)
 
 
-async def _set_up(wiring: Wiring, sandbox: Sandbox, http: httpx.AsyncClient, kind: str, country: str) -> Play:
+async def _set_up(
+    wiring: Wiring, sandbox: Sandbox, http: httpx.AsyncClient, kind: str, country: str, outside: Outside
+) -> Play:
     person = await make_person(wiring, tenant={"time_zone": _ZONE[country]})
     owner = Owner(person.tenant_id, person.user_id, person.session_hash)
     stripe = SandboxClient(BASE, http)
@@ -305,7 +339,7 @@ async def _set_up(wiring: Wiring, sandbox: Sandbox, http: httpx.AsyncClient, kin
     tokens = await _token(wiring, owner, books_id)
     play = Play(
         kind, country, wiring, Worker(wiring), sandbox, stripe, http, owner, business.id, stripe_id, books_id, company,
-        open_books(wiring, connection, tokens),
+        open_books(wiring, connection, tokens), outside,
     )  # fmt: skip
     await _keep_books(play)
     return play
