@@ -99,7 +99,7 @@ async def _left_out(session: AsyncSession, wanted: Sequence[Wanted]) -> dict[tup
     """Return what a person has left out of whichever books: it stays out of the next ones until it is taken up."""
     statement = select(SyncItem).where(
         SyncItem.source_id.in_({one.source_id for one in wanted}),
-        SyncItem.kind.in_({one.kind for one in wanted} - {ItemKind.FEES}),
+        SyncItem.kind.in_({one.kind for one in wanted}),
         SyncItem.state == ItemState.IGNORED,
         SyncItem.reason == Reason.IGNORED_BY_PERSON,
     )

@@ -179,19 +179,30 @@ async def test_a_refund_that_went_to_the_next_company_is_not_posted_to_the_first
     assert (await item_of(again, "re_1")).state is ItemState.DONE
 
 
+@pytest.mark.parametrize("name", ["txn_1", "2026-03-02"])
 @ON_SQLITE
-async def test_a_movement_left_out_stays_out_in_the_next_company(shop: Studio) -> None:
-    await tell(shop, moved(shop, 1, "fee", -500, type="stripe_fee"))
+async def test_what_was_left_out_stays_out_in_the_next_company_until_it_is_taken_up(shop: Studio, name: str) -> None:
+    if name == "txn_1":
+        await tell(shop, moved(shop, 1, "fee", -500, type="stripe_fee"))
+    else:
+        await tell(shop, moved(shop, 1, "charge", 43300, source="ch_1", fee=500))
+        await freeze_fees(shop, name)
     await unequip(shop, AccountRole.FEES)
-    await settle(shop)
-    item = await item_of(shop, "txn_1")
+    await settle(shop, days=3)
+    item = await item_of(shop, name)
     async with shop.wiring.db.tenant(shop.tenant_id, write=True) as session:
         assert await ignore_item(session, item.id, why="By hand", by_user_id=shop.person.user_id, now=NOON)
     await shop.disconnect()
     second = await equip(await shop.connect("second"))
-    await settle(second)
+    await settle(second, days=1)
     assert balance(second) == 0
-    assert (await item_of(second, "txn_1")).reason is Reason.IGNORED_BY_PERSON
+    item = await item_of(second, name)
+    assert (item.state, item.reason) == (ItemState.IGNORED, Reason.IGNORED_BY_PERSON)
+    async with second.wiring.db.tenant(second.tenant_id, write=True) as session:
+        now = await second.wiring.db.now(session)
+        assert await retry_item(session, item.id, by_user_id=second.person.user_id, now=now)
+    await settle(second)
+    assert balance(second, "Stripe fees") == 500
 
 
 @ON_SQLITE
