@@ -179,6 +179,4 @@ async def test_what_is_archived_is_asked_once_for_a_whole_batch() -> None:
     )
     ends = await sent([refused(write, "610") for write in batch], archived)
     assert [end.reason for end in ends if isinstance(end, ProviderRejectedError)] == [Reason.ACCOUNT_INACTIVE] * 3
-    assert [end.detail for end in ends if isinstance(end, ProviderRejectedError)] == [
-        {"account": "Old bank"}
-    ] * 3
+    assert [end.detail for end in ends if isinstance(end, ProviderRejectedError)] == [{"account": "Old bank"}] * 3
