@@ -76,8 +76,9 @@ class Payout(TenantOwned, Base):
     """Money on its way from Stripe to the bank (or back, when negative). ``status`` is Stripe's word.
 
     ``lines_read`` says that Stripe has named every balance transaction in it and that they add up to it; a payout that
-    was started by hand is never broken down by Stripe (``automatic`` False). ``lines_minor`` is what the named ones come
-    to without the payout's own; None until they were read. Where it is not ``amount_minor``, ``lines_read`` stays False.
+    was started by hand is never broken down by Stripe (``automatic`` False). ``lines_minor`` is what the named ones
+    come to without the payout's own, None until they were read; where it is not ``amount_minor``, ``lines_read`` stays
+    False.
     """
 
     __tablename__ = "payout"
