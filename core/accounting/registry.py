@@ -34,6 +34,7 @@ class Provider:
         uses_oauth: whether a person consents at the provider; otherwise the books open without a token.
         open: binds an adapter to a token and a company.
         oauth: makes the consent flow; raises ``ConfigurationError`` where there is none.
+        keeps_currencies: whether its books can hold sales in other currencies than their own, if the owner wants it.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class Provider:
     uses_oauth: bool
     open: OpenBooks
     oauth: Callable[[Outgoing, ProviderSettings], OAuthFlow]
+    keeps_currencies: bool = True
 
 
 _PROVIDERS = {
@@ -48,7 +50,7 @@ _PROVIDERS = {
     for provider in (
         Provider("quickbooks", "QuickBooks", True, quickbooks.open_books, quickbooks.oauth_flow),
         Provider("xero", "Xero", True, xero.open_books, xero.oauth_flow),
-        Provider("mock", "Practice books", False, mock.open_books, mock.oauth_flow),
+        Provider("mock", "Practice books", False, mock.open_books, mock.oauth_flow, keeps_currencies=False),
     )
 }
 

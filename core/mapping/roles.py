@@ -10,8 +10,9 @@ from uuid import UUID, uuid4, uuid5
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.accounting import registry
 from core.accounting.port import Account
-from core.books.roles import AccountRole, BookkeepingSettings
+from core.books.roles import AccountRole, BookkeepingSettings, ForeignStyle
 from core.connections.access import with_access
 from core.connections.providers import open_books
 from core.db.models import BookkeepingVersion, BooksAccount, BooksTaxCode, CategoryVersion, Connection, RoleVersion
@@ -150,9 +151,11 @@ async def save_bookkeeping(
 
     Raises:
         NotFoundError: no such connection of this tenant.
-        InputError: the tax code is not in use in these books.
+        InputError: the tax code is not in use in these books, or they keep no other currency than their own.
     """
     await _lock(session, connection_id)
+    if settings.foreign_style is ForeignStyle.PRESENTMENT:
+        await _refuse_one_currency(session, connection_id)
     if settings.fee_tax_code_id is not None:
         statement = select(BooksTaxCode.is_active).where(
             BooksTaxCode.connection_id == connection_id,
@@ -184,6 +187,13 @@ async def save_bookkeeping(
         # What waited for its payout waits for nothing any more.
         await offer_open_fees(session, now=now)
     return True
+
+
+async def _refuse_one_currency(session: AsyncSession, connection_id: UUID) -> None:
+    provider = registry.get((await session.get_one(Connection, connection_id)).kind)
+    if not provider.keeps_currencies:
+        text = f"{provider.display_name} keep one currency. Book other currencies at the settled amount."
+        raise InputError(text, field="foreign_style")
 
 
 async def save_category(

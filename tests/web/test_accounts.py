@@ -157,7 +157,13 @@ async def test_how_things_are_booked_is_kept_in_versions(desk: Desk) -> None:
     page = await desk.page()
     assert "GST on expenses" in page
     assert "GST on income" not in page
-    for wrong in ({"fee_style": "weekly"}, {"fee_tax_code_id": "nothing"}, {"fee_tax_code_id": sales.external_id}):
+    assert "A sale in another currency" not in page
+    for wrong in (
+        {"fee_style": "weekly"},
+        {"foreign_style": "presentment"},
+        {"fee_tax_code_id": "nothing"},
+        {"fee_tax_code_id": sales.external_id},
+    ):
         assert "Nothing was changed." in await desk.said("/accounts/bookkeeping", form | wrong)
     async with desk.wiring.db.tenant(desk.tenant_id) as session:
         assert await current_bookkeeping(session, desk.books_id) == kept

@@ -6,7 +6,7 @@ from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.books.roles import AccountRole, BookkeepingSettings, FeeStyle, LostDisputeTax, SaleStyle
+from core.books.roles import AccountRole, BookkeepingSettings, FeeStyle, ForeignStyle, LostDisputeTax, SaleStyle
 from core.errors import InputError, ProviderError
 from core.mapping.accounts import accounts_page
 from core.mapping.roles import create_roles, save_bookkeeping, save_category, save_role
@@ -17,7 +17,7 @@ from web.deps import Visitor
 from web.flash import redirect_with
 from web.forms import take_form
 from web.guards import signed_in
-from web.pages.accounts_view import FEE_TAX_CODE, accounts_view, no_accounts_view
+from web.pages.accounts_view import FEE_TAX_CODE, FOREIGN_STYLE, accounts_view, no_accounts_view
 from web.pages.mapping import NO_BOOKS, books_of, effect, not_answering
 from web.pages.mapping_view import CREATE
 from web.shell import now_of, signed_in_page
@@ -93,17 +93,21 @@ async def save_settings(
     tenant_session: NamedDependency[AsyncSession],
     wiring: NamedDependency[Wiring],
 ) -> Response[bytes]:
-    form = take_form(request, "sale_style", "fee_style", "lost_dispute_tax", FEE_TAX_CODE)
+    form = take_form(request, "sale_style", "fee_style", "lost_dispute_tax", FEE_TAX_CODE, FOREIGN_STYLE)
     books = await books_of(wiring, visitor)
     if books is None:
         return redirect_with(request, visitor, PATH, NO_BOOKS)
     sale = form.choice("sale_style", set(SaleStyle))
     fee = form.choice("fee_style", set(FeeStyle))
     lost = form.choice("lost_dispute_tax", set(LostDisputeTax))
-    if sale is None or fee is None or lost is None:
+    # Not offered where the books keep one currency, so it may be missing.
+    foreign = form.choice(FOREIGN_STYLE, set(ForeignStyle)) if form.raw(FOREIGN_STYLE) else ForeignStyle.SETTLED
+    if sale is None or fee is None or lost is None or foreign is None:
         toast = Toast(text="Choose one from each list. Nothing was changed.", is_problem=True)
         return redirect_with(request, visitor, PATH, toast)
-    settings = BookkeepingSettings(SaleStyle(sale), FeeStyle(fee), LostDisputeTax(lost), form.raw(FEE_TAX_CODE) or None)
+    settings = BookkeepingSettings(
+        SaleStyle(sale), FeeStyle(fee), LostDisputeTax(lost), form.raw(FEE_TAX_CODE) or None, ForeignStyle(foreign)
+    )
     try:
         is_new = await save_bookkeeping(
             tenant_session,

@@ -1,7 +1,8 @@
 """The accounts page as its template wants it."""
 
+from core.accounting import registry
 from core.accounting.port import AccountType
-from core.books.roles import FeeStyle, LostDisputeTax, SaleStyle
+from core.books.roles import FeeStyle, ForeignStyle, LostDisputeTax, SaleStyle
 from core.mapping.accounts import AccountsPage
 from core.mapping.role_specs import SPECS
 from core.reports.standing import Standing
@@ -9,6 +10,7 @@ from web import views
 from web.pages.mapping_view import account_groups, role_field
 
 FEE_TAX_CODE = "fee_tax_code_id"
+FOREIGN_STYLE = "foreign_style"
 _SALE_STYLES = {
     SaleStyle.INVOICE: "Invoice and payment",
     SaleStyle.RECEIPT: "Sales receipt",
@@ -21,6 +23,10 @@ _FEE_STYLES = {
 _LOST = {
     LostDisputeTax.REVERSED: "The sales tax goes back too",
     LostDisputeTax.KEPT: "The sales tax stays",
+}
+_FOREIGN = {
+    ForeignStyle.SETTLED: "At the amount that Stripe settled",
+    ForeignStyle.PRESENTMENT: "In the client’s currency, at the rate of the invoice’s day",
 }
 _NOT_FOR_ANSWERS = (AccountType.RECEIVABLE, AccountType.PAYABLE)
 
@@ -36,7 +42,7 @@ def accounts_view(page: AccountsPage, *, standing: Standing, saved: str = "") ->
     return views.AccountsView(
         books_name=standing.books_name,
         roles=tuple(role_field(spec, page.accounts, page.roles, saved) for spec in SPECS.values()),
-        settings=_settings(page),
+        settings=(*_settings(page), *_foreign(page, standing)),
         questions=tuple(
             views.CategoryQuestion(
                 category=found.category,
@@ -96,5 +102,20 @@ def _settings(page: AccountsPage) -> tuple[views.Setting, ...]:
             hint="Whether its sales tax is taken back with the income. Ask your accountant when unsure.",
             choices=tuple(views.Choice(id=key.value, label=word) for key, word in _LOST.items()),
             value=chosen.lost_dispute_tax.value,
+        ),
+    )
+
+
+def _foreign(page: AccountsPage, standing: Standing) -> tuple[views.Setting, ...]:
+    """Ask about other currencies where the books can keep them."""
+    if standing.books is None or not registry.get(standing.books.connection.kind).keeps_currencies:
+        return ()
+    return (
+        views.Setting(
+            key=FOREIGN_STYLE,
+            label="A sale in another currency",
+            hint="The client’s currency must be switched on in your books. Receipts always take the settled amount.",
+            choices=tuple(views.Choice(id=key.value, label=word) for key, word in _FOREIGN.items()),
+            value=page.bookkeeping.foreign_style.value,
         ),
     )

@@ -116,6 +116,8 @@ class PaymentInput(msgspec.Struct, kw_only=True):
     bt_delay_s: float | None = None
     settles_after_s: float | None = None
     """A slow method (bank debit): the session completes unpaid, the money follows this much later."""
+    invoiced_days_ago: float = 0
+    """How long before the payment its invoice was finalised."""
     created: int | None = None
     """Import as history of that moment."""
     webhooks: bool = True

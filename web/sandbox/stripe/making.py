@@ -151,6 +151,8 @@ def _invoice(
     invoice = billing.draft_of_lines(world, account, payer, _lines(account, wish), currency, send=wish.webhooks)
     invoice["metadata"] = dict(wish.session_metadata)
     billing.finalize(world, account, invoice, send=wish.webhooks)
+    sent_at = world.now() - int(wish.invoiced_days_ago * 86400)
+    invoice["created"] = invoice["effective_at"] = invoice["status_transitions"]["finalized_at"] = sent_at
     # An invoice describes its own intent; the wish's description is the invoice's.
     kept = {name: value for name, value in fields.items() if name not in {"description", "customer"}}
     invoice["description"] = wish.description
