@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, and_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db.models import BalanceTransaction, ItemKind, ItemState, Payment, PaymentState, SyncItem
@@ -23,7 +23,7 @@ async def park(session: AsyncSession, connection_id: UUID, *, is_stripe: bool, n
     reason = Reason.RECONNECT_STRIPE if is_stripe else Reason.RECONNECT_BOOKS
     await session.execute(
         update(SyncItem)
-        .where(SyncItem.connection_id == connection_id, SyncItem.state.in_(_OPEN))
+        .where(SyncItem.connection_id == connection_id, SyncItem.state.in_(_OPEN), ~_is_held_back())
         .values(state=ItemState.BLOCKED, due_at=None, reason=reason, reason_detail=detail, changed_at=now)
         .execution_options(synchronize_session="fetch")
     )
@@ -54,6 +54,15 @@ async def park(session: AsyncSession, connection_id: UUID, *, is_stripe: bool, n
             .values(state=PaymentState.WAITING, reason=waits_for, reason_detail=detail, next_try_at=None)
             .execution_options(synchronize_session="fetch")
         )
+
+
+def _is_held_back() -> ColumnElement[bool]:
+    """What looks entered by hand waits for a person's word alone: the way back of the books must not set it going."""
+    return and_(
+        SyncItem.state == ItemState.NEEDS_ATTENTION,
+        SyncItem.reason.is_not(None),
+        SyncItem.reason == Reason.LOOKS_LIKE_DUPLICATE,
+    )
 
 
 async def release_fees(session: AsyncSession, connection_id: UUID) -> None:

@@ -20,10 +20,12 @@ from core.db.models import (
     Dispute,
     ItemKind,
     ItemState,
+    PaymentState,
     Payout,
     Refund,
     RoleVersion,
     SyncItem,
+    Tenant,
 )
 from core.errors import NotSentError
 from core.mapping.role_specs import SPECS
@@ -32,6 +34,7 @@ from core.reasons import Reason
 from core.sync import lanes, verify
 from core.sync import posting as engine
 from core.sync.acts import ignore_item, ignore_payment, retry_item
+from core.sync.duplicates import Duplicate, hold_back
 from core.sync.fetch_lane import StripeLane
 from core.sync.fetch_offers import News, offer_news
 from core.sync.items import enqueue
@@ -203,6 +206,28 @@ async def test_what_was_left_out_stays_out_in_the_next_company_until_it_is_taken
         assert await retry_item(session, item.id, by_user_id=second.person.user_id, now=now)
     await settle(second)
     assert balance(second, "Stripe fees") == 500
+
+
+@ON_SQLITE
+async def test_what_looks_entered_by_hand_still_waits_for_a_person_when_its_books_are_back(shop: Studio) -> None:
+    async with shop.wiring.db.tenant(shop.tenant_id, write=True) as session:
+        await session.execute(update(Tenant).values(posting_starts_at=None))
+    payment_id = await shop.pay(sale())
+    pair = Duplicate(payment_id, "pi_00000001", "invoice", "1042")
+    async with shop.wiring.db.tenant(shop.tenant_id, write=True) as session:
+        now = await shop.wiring.db.now(session)
+        assert await hold_back(session, shop.books, [pair], now=now) == 1
+        await session.execute(update(Tenant).values(posting_starts_at=datetime(2026, 1, 1, tzinfo=UTC)))
+    held = (PaymentState.NEEDS_ATTENTION, Reason.LOOKS_LIKE_DUPLICATE)
+    assert await shop.stands(payment_id) == held
+    await shop.disconnect()
+    again = await shop.connect(shop.books.external_id)
+    await settle(again, days=1)
+    assert await again.stands(payment_id) == held
+    assert balance(again) == 0
+    assert await again.retry(payment_id)
+    await settle(again)
+    assert balance(again) == 43300
 
 
 @ON_SQLITE
