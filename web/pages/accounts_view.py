@@ -48,7 +48,7 @@ def accounts_view(page: AccountsPage, *, standing: Standing, saved: str = "") ->
                 category=found.category,
                 label=found.category.replace("_", " "),
                 waiting=found.waiting,
-                example=found.example,
+                example=found.example.replace("-", "−"),
             )
             for found in page.questions
         ),
