@@ -15,19 +15,29 @@ from core.accounting.port import FoundSale
 from core.books.documents import DocumentKind
 from core.config import Settings
 from core.connections.setup import start_posting
-from core.db.models import HistoryRun, Payment, PaymentState
+from core.db.models import HistoryRun, Payment, PaymentState, SyncItem
 from core.reasons import Reason
 from core.reports.history import HistoryReport, Stage, read_history
 from core.reports.standing import read_standing
-from core.sync import worker
 from core.sync.acts import ignore_payment, resume_posting, retry_all, retry_payment, stop_posting
 from core.sync.duplicates import is_ours, months, plain
 from core.sync.history import resume, start_history, stop
+from core.sync.lane_work import LaneWork
 from core.sync.look_ahead import ask_for_dry_run, post_history
+from core.sync.worker import Worker
 from tests import examples
 from tests.play import Play, playing
 
 FIRST_DAY = date(2026, 3, 2)
+
+
+class ShortLived(Worker):
+    """A worker that ends after the first thing that it does on a lane."""
+
+    async def _do_some(self, lane: LaneWork, items: list[SyncItem]) -> int:
+        done = await super()._do_some(lane, items)
+        self._stopping = True
+        return done
 
 
 @pytest.fixture
@@ -165,15 +175,12 @@ async def test_a_mapping_that_is_missing_is_said_beforehand_and_gone_when_looked
     assert again.result.items == looked.result.items + 1
 
 
-async def test_a_worker_that_dies_in_the_middle_is_followed_by_one_that_goes_on(
-    play: Play, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker, "ITEMS_PER_LEASE", 1)
+async def test_a_worker_that_dies_in_the_middle_is_followed_by_one_that_goes_on(play: Play) -> None:
     await begin(play)
     stages = set()
     for _ in range(60):
         # Each step is another worker: all that is known is what the last one wrote down.
-        await worker.Worker(play.wiring).step()
+        await ShortLived(play.wiring).step()
         play.runtime.forward(seconds=2)
         stages.add((await report(play)).stage)
     assert stages >= {Stage.READING, Stage.LOOKED}
@@ -182,11 +189,9 @@ async def test_a_worker_that_dies_in_the_middle_is_followed_by_one_that_goes_on(
     assert whole.gross_minor == 217425
 
 
-async def test_reading_stops_and_goes_on_and_so_does_posting(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_reading_stops_and_goes_on_and_so_does_posting(play: Play) -> None:
     await begin(play)
-    with monkeypatch.context() as slowly:
-        slowly.setattr(worker, "ITEMS_PER_LEASE", 1)
-        await play.worker.step()
+    await ShortLived(play.wiring).step()
     assert await act(play, stop)
     stopped = await report(play)
     assert sum(stopped.counts.values()) == 3
