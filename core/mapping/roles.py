@@ -85,6 +85,14 @@ async def _refuse_double_use(
                 f"“{account.name}” already is “{SPECS[other].name}”. The clearing account must stand alone.",
                 field=role.value,
             )
+    answered = select(CategoryVersion.category).where(
+        CategoryVersion.connection_id == connection_id, CategoryVersion.account_id == account.external_id
+    )
+    if role is AccountRole.CLEARING and (await session.execute(answered.limit(1))).first() is not None:
+        raise InputError(
+            f"“{account.name}” takes movements of another kind. The clearing account must stand alone.",
+            field=role.value,
+        )
 
 
 async def create_roles(

@@ -182,6 +182,13 @@ async def test_an_unknown_movement_is_asked_about_and_goes_on_after_the_answer(d
     assert "Choose an active account" in refused
 
 
+async def test_an_account_that_answers_a_question_is_never_the_clearing_account(desk: Desk) -> None:
+    bank = await desk.account("Holding", AccountType.BANK)
+    await desk.said("/accounts/category", {"category": "climate_order_purchase", "account_id": bank})
+    assert "takes movements of another kind" in await desk.said("/accounts/roles", {"clearing": bank})
+    assert AccountRole.CLEARING not in await desk.chosen()
+
+
 async def test_hostile_words_of_stripe_and_the_books_stay_text(desk: Desk) -> None:
     await desk.question(HOSTILE[:60], HOSTILE)
     await desk.account(f"Stripe {HOSTILE}", AccountType.BANK)
