@@ -15,6 +15,9 @@ from core.db.models import BookkeepingVersion, MappingVersion, RoleVersion, Serv
 DEFAULT_KEY = "*"
 """Key of the service that stands for "anything else"."""
 
+TIP_KEY = "text:tip"
+"""Key of the service that Stripe's own tip field makes."""
+
 _SOMEONE = "someone who has left"
 
 
@@ -99,10 +102,22 @@ def count_unmapped(connection_id: ColumnElement[UUID] | InstrumentedAttribute[UU
     return (
         select(func.count())
         .select_from(Service)
-        .where(Service.key != DEFAULT_KEY, Service.is_active.is_(True), Service.id.not_in(mapped), ~inherits)
+        .where(
+            Service.key != DEFAULT_KEY,
+            Service.is_active.is_(True),
+            Service.id.not_in(mapped),
+            ~inherits,
+            ~and_(Service.key == TIP_KEY, _has_tips(connection_id)),
+        )
         .correlate_except(Service)
         .scalar_subquery()
     )
+
+
+def _has_tips(connection_id: ColumnElement[UUID] | InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
+    """Say whether tips have an account of their own: then nothing waits for the mapping of the service "Tip"."""
+    role = aliased(RoleVersion)
+    return select(role.id).where(role.connection_id == connection_id, role.role == AccountRole.TIPS).exists()
 
 
 async def current_roles(session: AsyncSession, connection_id: UUID) -> dict[AccountRole, RoleVersion]:

@@ -23,6 +23,7 @@ from core.db.models import (
 )
 from core.mapping.rules import (
     DEFAULT_KEY,
+    TIP_KEY,
     Decision,
     current_roles,
     load_decisions,
@@ -111,6 +112,7 @@ async def mapping_page(session: AsyncSession, books: Books, *, now: datetime) ->
     connection_id = books.connection.id
     decisions = await load_decisions(session, connection_id)
     rules = rules_of(decisions)
+    roles = await current_roles(session, connection_id)
     accounts = await _accounts(session, connection_id)
     by_service = {found.service_id: found for found in decisions}
     income = [a for a in accounts if a.is_active and a.type in INCOME_TYPES]
@@ -132,6 +134,7 @@ async def mapping_page(session: AsyncSession, books: Books, *, now: datetime) ->
             suggestion=_suggestion(service, by_service.get(service.id), income),
         )
         for service in await _services(session)
+        if service.key != TIP_KEY or AccountRole.TIPS not in roles
     ]
     rows.sort(key=lambda row: (row.effective is not None, -row.use.amount_minor, row.name.casefold()))
     return MappingPage(
@@ -141,7 +144,7 @@ async def mapping_page(session: AsyncSession, books: Books, *, now: datetime) ->
         income_accounts=income,
         accounts=by_id,
         tax_codes=await _tax_codes(session, connection_id),
-        roles=await current_roles(session, connection_id),
+        roles=roles,
         fetched_at=max((a.read_at for a in accounts), default=None),
         waiting=await _all_waiting(session),
     )

@@ -130,14 +130,23 @@ class _Words:
         yield views.ProofLine(
             label=f"{'Transfer' if len(transfers) < 2 else 'Transfers'} in {self._books}",
             amount_minor=self._found.row.transfer_minor,
-            small="" if transfers else "not there yet",
+            small=self._transfer_words() or ("" if transfers else "not there yet"),
         )
+
+    def _transfer_words(self) -> str:
+        """Say what became of the transfer itself: it stands in no line of the payout."""
+        return ". ".join(self.change(one) for one in self._found.transfers if one.is_changed)
 
     def notice(self) -> tuple[str, str]:
         row = self._found.row
         if row.state is PayoutState.BEFORE_START:
             return "Before your first day.", (
                 "This payout left Stripe before you started, so it is out of scope. Your opening balance stands for it."
+            )
+        changed = self._transfer_words()
+        if changed:
+            return f"The transfer was changed in {self._books}.", (
+                f"{changed}. Stripe’s payout is what it was. Correct the transfer there, then check the books again."
             )
         if self._payout.status in ("failed", "canceled"):
             return "This payout failed.", (
@@ -232,7 +241,8 @@ class _Words:
     def prepared(self) -> str:
         now = self._place.now
         day, clock = write_long_date(now, self._place), write_day_time(now, self._place).rpartition(", ")[2]
-        numbers = " and ".join(document_label(one.kind, one.number).lower() for one in self._found.transfers)
+        labels = [document_label(one.kind, one.number) for one in self._found.transfers]
+        numbers = " and ".join(f"{label[:1].lower()}{label[1:]}" for label in labels)
         entry = f"{self._books} {numbers}" if numbers else f"what {self._books} holds"
         year = local_day(now, self._place).year
         return f"{day}, {year} at {clock} from Stripe payout {self._payout.stripe_id} and {entry}."

@@ -265,3 +265,20 @@ async def test_rules_name_who_decided(books: Books) -> None:
     assert choice is not None
     assert choice.set_by
     assert choice.set_by != "someone who has left"
+
+
+async def test_tips_with_an_account_of_their_own_wait_for_no_mapping(books: Books) -> None:
+    await make_service(books.wiring, books.tenant_id, "Tip", key="text:tip")
+    assert (await books.standing()).unmapped == 1
+    async with books.wiring.db.tenant(books.tenant_id, write=True) as session:
+        await save_role(
+            session,
+            tenant_id=books.tenant_id,
+            connection_id=books.connection_id,
+            role=AccountRole.TIPS,
+            account_id=books.income,
+            by_user_id=books.user_id,
+            now=books.wiring.runtime.now(),
+        )
+    assert (await books.standing()).unmapped == 0
+    assert (await books.page()).rows == []
