@@ -24,7 +24,7 @@ SEEDS = range(1, 21)
 SHARED = (101, 102)
 """Seeds whose history every provider's books go through."""
 
-DEEDS = 18
+DEEDS = 12
 STYLES = tuple((sale, fee) for sale in SaleStyle for fee in FeeStyle)
 
 Stage = Callable[[str], AbstractAsyncContextManager[Play]]

@@ -171,7 +171,7 @@ async def test_money_in_a_currency_that_the_books_do_not_keep_waits(stage: Stage
         reason, said = await scene.stopped()
         assert reason is Reason.CURRENCY_NOT_ENABLED
         assert "EUR is not switched on" in said.title
-        assert "settled this payment in EUR; your books are kept in USD" in said.explanation
+        assert "Your books are kept in USD, and this payment needs EUR. Nothing was posted." in said.explanation
         await scene.nothing_stands()
 
 
