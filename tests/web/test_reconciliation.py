@@ -96,6 +96,16 @@ async def test_a_changed_document_leads_from_the_count_to_the_one_odd_row(desk: 
     assert "11 entries, each in QuickBooks once" in proof
 
 
+async def test_a_transfer_changed_by_hand_is_named_although_no_line_is_odd(desk: Desk) -> None:
+    payout = await fill(desk)
+    await desk.change(desk.documents[payout.stripe_id], 200000)
+    await desk.read(books=desk.books + 9921)
+    proof = (await desk.browser.get(f"/payouts/{payout.id}")).text
+    assert "The transfer was changed in QuickBooks." in proof
+    assert "Total was $2,099.21, now $2,000.00" in proof
+    assert "−$99.21" in proof
+
+
 async def test_payouts_by_hand_and_before_the_first_day_are_shown_as_they_are(desk: Desk) -> None:
     by_hand = await desk.pay_out(500, at=noon(10), arrives=date(2026, 2, 11), automatic=False, lines_read=False)
     early = await desk.pay_out(700, at=FIRST - timedelta(days=1), arrives=date(2026, 2, 3), is_booked=False)
