@@ -23,7 +23,18 @@ document.addEventListener("htmx:response:error", ({ target, detail: { ctx } }) =
 });
 document.addEventListener("click", ({ target }) => target.closest("[data-close]")?.closest(".toast").remove());
 
-/* 3. Dialog buttons for browsers older than the end of 2025, which lack command and commandfor. */
+/* 3. A live refresh asks for the address the page had when the news came. If a search or a filter has changed it
+   meanwhile, the answer is of another view: it is put aside and the present address asked. */
+document.addEventListener("htmx:after:request", (event) => {
+  const { ctx } = event.detail;
+  if (ctx.sourceElement.id !== "refresher") return;
+  const asked = new URL(ctx.request.action || location.href, location.href);
+  if (asked.pathname + asked.search === location.pathname + location.search) return;
+  event.preventDefault();
+  htmx.trigger("#live", "payments-changed");
+});
+
+/* 4. Dialog buttons for browsers older than the end of 2025, which lack command and commandfor. */
 if (!("commandForElement" in HTMLButtonElement.prototype)) {
   document.addEventListener("click", ({ target }) => {
     const button = target.closest("button[commandfor]");
@@ -32,5 +43,5 @@ if (!("commandForElement" in HTMLButtonElement.prototype)) {
   });
 }
 
-/* 4. Printing is the browser's own; the button is only shown where this runs. */
+/* 5. Printing is the browser's own; the button is only shown where this runs. */
 document.addEventListener("click", ({ target }) => target.closest("[data-print]") && window.print());

@@ -1,5 +1,6 @@
 """Every page in a real browser under the policy of production: accessible, never too wide, alive, fine scriptless."""
 
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -103,6 +104,33 @@ def test_change_is_seen_without_reload_and_without_disturbing_the_person(page: P
     expect(page.locator("#live-note")).to_have_text("Live")
     expect(page.locator("#q")).to_be_focused()
     assert page.evaluate("window.sameDocument") is True
+
+
+def test_late_refresh_never_covers_a_search(browser: Browser, server: PreviewServer):
+    page = browser.new_page()
+    held: list[Route] = []
+    show(page, server, "payments")
+    expect(page.locator("#live-note")).to_have_text("Live")
+    page.route("**/show/payments", lambda route: held.append(route))
+    page.route("**/payments?*", lambda route: route.continue_(url=f"{server.address}/show/payments?q=maria"))
+    server.announce()
+    while not held:
+        page.wait_for_timeout(20)
+    page.locator("#q").fill("maria")
+    expect(page).to_have_url(re.compile("q=maria"))
+    with page.expect_request(lambda request: "q=maria" in request.url):
+        held[0].continue_()
+    page.close()
+
+
+def test_typing_outlives_a_refresh(page: Page, server: PreviewServer):
+    show(page, server, "payments")
+    expect(page.locator("#live-note")).to_have_text("Live")
+    page.locator("#q").press_sequentially("mar")
+    with page.expect_response(lambda answer: "q=" not in answer.url):
+        server.announce()
+    page.wait_for_timeout(100)
+    assert page.locator("#q").input_value() == "mar"
 
 
 @pytest.mark.parametrize("late", ["app-", "htmx.min-", "hx-sse.min-"])
