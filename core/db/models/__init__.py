@@ -39,6 +39,7 @@ from core.db.models.movements import (
     Payout,
     Refund,
 )
+from core.db.models.ops import Process, Tally
 from core.db.models.payments import BalanceTransaction, Customer, Payment, PaymentLine, PaymentState
 from core.db.models.sync import (
     POSTED_KINDS,
@@ -100,6 +101,7 @@ __all__ = [
     "PaymentLine",
     "PaymentState",
     "Payout",
+    "Process",
     "ReadState",
     "Refund",
     "Role",
@@ -108,6 +110,7 @@ __all__ = [
     "ServiceSource",
     "StripeEvent",
     "SyncItem",
+    "Tally",
     "Tenant",
     "User",
     "UserSession",

@@ -42,6 +42,12 @@ class StripeEvent(Base):
             postgresql_where=text("state = 'stored'"),
         ),
         Index("ix_stripe_event_account", "account", "state"),
+        Index(
+            "ix_stripe_event_poison",
+            "received_at",
+            sqlite_where=text("state = 'poison'"),
+            postgresql_where=text("state = 'poison'"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)

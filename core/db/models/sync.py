@@ -93,6 +93,17 @@ class SyncItem(TenantOwned, Base):
         ),
         Index("ix_sync_item_payment", "tenant_id", "payment_id"),
         Index("ix_sync_item_state", "tenant_id", "state", "created_at"),
+        # For whoever runs the installation: few rows, written only when something stops.
+        Index(
+            "ix_sync_item_stopped",
+            "connection_id",
+            "state",
+            "kind",
+            "reason",
+            "changed_at",
+            sqlite_where=text("state IN ('blocked', 'needs_attention')"),
+            postgresql_where=text("state IN ('blocked', 'needs_attention')"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)

@@ -30,6 +30,8 @@ WITHOUT_TENANT = {
     "known_device",
     "failed_sign_in",
     "stripe_event",  # belongs to nobody until it is routed
+    "process",  # of the installation
+    "tally",  # counts of the installation, all tenants together
 }
 """The short list of tables that carry no tenant, or not always."""
 
