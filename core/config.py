@@ -54,6 +54,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
         str,
         Doc(description="Secret for form tokens, at least 32 characters. May be lost: open forms must be reloaded."),
     ] = ""
+    operator_token: Annotated[
+        str,
+        Doc(description="Opens /metrics to whoever runs the installation, at least 32 characters. Empty: closed."),
+    ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Doc(description="Least level that is logged.")
     ] = "info"
@@ -170,6 +174,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
         return tuple(getattr(self, name) for name in CALLED)
 
     @property
+    def providers(self) -> dict[str, str]:
+        """Address that the product may call -> the provider it belongs to."""
+        return {getattr(self, name): name.partition("_")[0] for name in CALLED}
+
+    @property
     def authorize_urls(self) -> tuple[str, ...]:
         """Consent pages that a form of ours may redirect to (C4 ``form-action``)."""
         always = (self.stripe_authorize_url, self.quickbooks_authorize_url)
@@ -264,6 +273,8 @@ def _always(settings: Settings) -> list[str]:
         problems.append("XERO_CLIENT_ID and XERO_CLIENT_SECRET belong together: set both, or neither")
     if settings.secret_key and len(settings.secret_key) < 32:
         problems.append("SECRET_KEY must have at least 32 characters")
+    if settings.operator_token and len(settings.operator_token) < 32:
+        problems.append("OPERATOR_TOKEN must have at least 32 characters, or be left empty")
     try:
         parse_key_ring(settings.token_keys)
     except ConfigurationError as exc:

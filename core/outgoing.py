@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from core.errors import ConfigurationError, NotSentError, OutcomeUnknownError
+from core.tally import Counters, Outcome, outcome_of
 
 Transport = httpx.AsyncBaseTransport
 """What carries the bytes; so named for whoever hands one in without knowing httpx."""
@@ -49,6 +50,7 @@ class Outgoing:
         allowed_urls: base URLs from the settings; only their hosts are ever called.
         transport: what carries the bytes; tests and the simulation hand in their own.
         read_timeout_s: longest wait for an answer; the token endpoint may ask for more per call.
+        counters: count how calls end.
     """
 
     def __init__(
@@ -57,7 +59,9 @@ class Outgoing:
         *,
         transport: Transport | None = None,
         read_timeout_s: float = 30.0,
+        counters: Counters | None = None,
     ) -> None:
+        self._counters = counters or Counters()
         self._hosts = frozenset(host_of(url) for url in allowed_urls)
         self._client = httpx.AsyncClient(
             transport=transport,
@@ -96,9 +100,12 @@ class Outgoing:
             finally:
                 await response.aclose()
         except _NOT_SENT as exc:
+            self._counters.call(url, Outcome.NOT_SENT)
             raise NotSentError(type(exc).__name__) from exc
         except httpx.HTTPError as exc:
+            self._counters.call(url, Outcome.NO_ANSWER)
             raise OutcomeUnknownError(type(exc).__name__, answered=False) from exc
+        self._counters.call(url, outcome_of(method, response.status_code))
         return Answer(response.status_code, response.headers, body)
 
     async def aclose(self) -> None:

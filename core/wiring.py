@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.clock import Runtime, SystemRuntime
 from core.config import Settings, parse_key_ring
@@ -13,6 +13,7 @@ from core.db.migrate import upgrade
 from core.db.session import Database
 from core.outgoing import Outgoing, Transport
 from core.signals import Signals
+from core.tally import Counters
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Wiring:
     keys: KeyRing
     outgoing: Outgoing
     signals: Signals
+    counters: Counters = field(default_factory=Counters)
 
 
 @asynccontextmanager
@@ -48,10 +50,11 @@ async def open_wiring(
         await asyncio.to_thread(upgrade, settings.database_url)
     signals = Signals()
     db = Database(make_engine(settings.database_url), runtime, signals)
-    outgoing = Outgoing(settings.outgoing_urls, transport=transport)
+    counters = Counters(settings.providers)
+    outgoing = Outgoing(settings.outgoing_urls, transport=transport, counters=counters)
     keys = KeyRing(parse_key_ring(settings.token_keys), runtime)
     try:
-        yield Wiring(settings, runtime, db, keys, outgoing, signals)
+        yield Wiring(settings, runtime, db, keys, outgoing, signals, counters)
     finally:
         await outgoing.aclose()
         await db.aclose()

@@ -28,6 +28,7 @@ DEFAULTS = {field.name.upper(): field.default for field in msgspec.structs.field
 
 SECRETS = {
     "SECRET_KEY",
+    "OPERATOR_TOKEN",
     "TOKEN_KEYS",
     "STRIPE_SECRET_KEY",
     "STRIPE_WEBHOOK_SECRETS",
@@ -37,7 +38,7 @@ SECRETS = {
 OPTIONAL = {"XERO_CLIENT_ID", "XERO_CLIENT_SECRET"}
 """What a person may leave empty: then Xero cannot be connected."""
 
-MAY_BE_LOST = {"SECRET_KEY"}
+MAY_BE_LOST = {"SECRET_KEY", "OPERATOR_TOKEN"}
 CHOSEN_FOR_RENDER = {"HOST": "0.0.0.0", "PORT": "10000", "TRUSTED_HOPS": "2", "EMBEDDED_WORKER": "no"}
 """Where render.yaml differs from the default; the comment above each entry says why."""
 

@@ -22,6 +22,7 @@ from core.db.append import Appender
 from core.db.models import Connection, ConnectionStatus, EventState, StripeEvent
 from core.errors import CredentialError, TieoutError
 from core.signals import WORK
+from core.tally import Outcome
 from core.wiring import Wiring
 
 TOLERANCE_S = 300
@@ -270,5 +271,10 @@ async def receive(inbox: Inbox, wiring: Wiring, endpoint: Endpoint, raw: bytes, 
         BadEventError: answer 400. StorageError: answer 503.
     """
     now = wiring.runtime.now()
-    event = read_event(raw, signature, endpoint.secrets, now)
-    await inbox.store(row_of(event, raw, scope=endpoint.scope, expects_live=wiring.settings.is_live, now=now))
+    try:
+        event = read_event(raw, signature, endpoint.secrets, now)
+        await inbox.store(row_of(event, raw, scope=endpoint.scope, expects_live=wiring.settings.is_live, now=now))
+    except (BadEventError, StorageError) as exc:
+        wiring.counters.event(Outcome.UNSTORED if isinstance(exc, StorageError) else Outcome.UNSIGNED)
+        raise
+    wiring.counters.event(Outcome.STORED)
