@@ -73,6 +73,12 @@ class Edge:
         target = entry.path + (f"?{entry.query}" if entry.query else "")
         rule = self._faults.take(provider=provider, method=entry.method, path=target, body=body)
         call = _Call(self._app, scope, receive, send, body, entry)
+        try:
+            await self._serve(rule, provider, call, entry)
+        finally:
+            entry.ended_at = self._clock.timestamp()
+
+    async def _serve(self, rule: FaultRule | None, provider: str, call: "_Call", entry: LogEntry) -> None:
         if rule is None:
             await call.pass_through()
             return

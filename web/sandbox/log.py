@@ -29,6 +29,8 @@ class LogEntry(msgspec.Struct, kw_only=True):
     """The request body as text, only when body recording is on; cut at 20,000 characters."""
     fault: str | None = None
     """The kind of the injected fault that hit this request."""
+    ended_at: float | None = None
+    """When it was answered or cut off; ``None`` while it is in hand."""
 
 
 class RequestLog:
