@@ -28,6 +28,7 @@ def create_app(
     runtime: Runtime | None = None,
     transport: Transport | None = None,
     wiring: Wiring | None = None,
+    beats: bool = False,
 ) -> Litestar:
     """Build the application.
 
@@ -36,12 +37,13 @@ def create_app(
         runtime: clock, sleep and randomness; the machine's own when not given.
         transport: carries outgoing HTTP; the network when not given.
         wiring: an open one that the caller keeps and closes; then the two above are not used.
+        beats: write heartbeats with a given wiring as well; one that is opened here always has them.
     """
     assets = Assets(STATIC)
     return Edge(
         route_handlers=[assets.handler(), *ROUTE_HANDLERS],
         state=State({"settings": settings, "templates": build_environment(assets), "assets": assets}),
-        lifespan=[_lifespan(settings, runtime, transport, wiring)],
+        lifespan=[_lifespan(settings, runtime, transport, wiring, beats=beats)],
         dependencies=dependencies(),
         guards=[keep_the_gate],
         before_send=[header_writer(settings)],
@@ -56,19 +58,24 @@ def create_app(
 
 
 def _lifespan(
-    settings: Settings, runtime: Runtime | None, transport: Transport | None, given: Wiring | None
+    settings: Settings,
+    runtime: Runtime | None,
+    transport: Transport | None,
+    given: Wiring | None,
+    *,
+    beats: bool,
 ) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def run(app: Litestar) -> AsyncIterator[None]:
         if given is not None:
             app.state.wiring = given
-            async with start_background(given) as background:
+            async with start_background(given, beats=beats) as background:
                 app.state.background = background
                 yield
             return
         async with open_wiring(settings, runtime=runtime, transport=transport) as opened:
             app.state.wiring = opened
-            async with start_background(opened) as background:
+            async with start_background(opened, beats=True) as background:
                 app.state.background = background
                 yield
 

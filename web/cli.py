@@ -15,6 +15,7 @@ from core.db.migrate import is_current, upgrade
 from core.errors import ConfigurationError, TieoutError
 from core.identity.rotate import rotate_keys
 from core.logging import configure_logging
+from core.ops.pulse import WORKER, Pulse
 from core.sync.worker import Worker
 from core.wiring import open_wiring
 from web.app import create_app
@@ -101,11 +102,17 @@ async def _work(settings: Settings) -> None:
     async with open_wiring(settings) as wiring:
         if not await is_current(wiring.db.engine):
             raise ConfigurationError("The database is not at its newest shape. Run `tieout migrate` first.")
-        listener = asyncio.create_task(listen(wiring))
+        worker = Worker(wiring)
+        beside = [
+            asyncio.create_task(listen(wiring)),
+            asyncio.create_task(Pulse(wiring, WORKER, lambda: worker.passed_at).run()),
+        ]
         try:
-            await Worker(wiring).run(stop)
+            await worker.run(stop)
         finally:
-            listener.cancel()
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
 
 def _migrate(_args: argparse.Namespace) -> int:

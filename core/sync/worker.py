@@ -57,6 +57,8 @@ class Worker:
         self._db = wiring.db
         self._stopping = False
         self._tidied_at: datetime | None = None
+        # When the last pass ended, by the runtime's monotonic clock: the sign of life that others are shown.
+        self.passed_at = wiring.runtime.monotonic()
 
     async def step(self) -> int:
         """Do everything that is due now, once, and return how much that was; for tests and simulations."""
@@ -102,6 +104,7 @@ class Worker:
             task = asyncio.create_task(self._serve_safely(claim))
             running.add(task)
             task.add_done_callback(running.discard)
+        self.passed_at = self._wiring.runtime.monotonic()
         return bool(routed or claims)
 
     async def _tidy(self) -> None:

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from core.connections.secrets import seal
 from core.crypto import KeyRing
 from core.db.engine import make_engine
@@ -65,3 +67,17 @@ async def test_a_missing_key_is_not_ready(any_wiring: Wiring) -> None:
         found.access_token = seal(lost, found, "access_token", "x")
     assert await _ask(any_wiring, "/ready") == (503, "not ok")
     assert await _ask(any_wiring, "/health") == (200, "ok")
+
+
+async def test_a_worker_inside_that_ends_no_pass_is_not_ready(wiring: Wiring) -> None:
+    embedding = replace(wiring, settings=msgspec.structs.replace(wiring.settings, embedded_worker="yes"))
+    app = create_app(embedding.settings, wiring=embedding)
+    async with app.lifespan(), Browser(app) as browser:
+        assert (await browser.get("/ready")).status_code == 200
+        background = app.state.background
+        app.state.background = replace(background, is_working=lambda: False)
+        assert (await browser.get("/health")).status_code == 200
+        answer = await browser.get("/ready")
+        app.state.background = background
+    assert (answer.status_code, answer.text) == (503, "not ok")
+    assert not background.is_working(), "its worker has ended with the application"

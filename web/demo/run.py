@@ -84,7 +84,7 @@ async def _demo(port: int, sandbox_port: int, *, lively: bool) -> None:
         demo = Demo(sandbox_url, http, wiring)
         _say("Filling the demo workspace...\n")
         owner = await demo.seed()
-        app = create_app(settings, wiring=wiring)
+        app = create_app(settings, wiring=wiring, beats=True)
         app.state.demo_sign_in = (cast.EMAIL, cast.PASSWORD)
         server = CalmServer(server_config(app, settings))
         traffic = asyncio.create_task(_traffic(demo, server, runtime, lively=lively))
