@@ -127,11 +127,12 @@ class Cluster:
 
 
 @contextmanager
-def running_cluster(*, is_durable: bool = False) -> Iterator[Cluster]:
+def running_cluster(*, is_durable: bool = False, settings: tuple[str, ...] = ()) -> Iterator[Cluster]:
     """Make a cluster in a folder of its own, run it, stop it and remove it.
 
     Args:
         is_durable: commit to the disk as in production; for benchmarks, which would flatter themselves otherwise.
+        settings: further settings of the server, ``name=value``; they win over ours.
 
     Raises:
         NoServerError: initdb is neither in PATH nor in /usr/lib/postgresql.
@@ -149,6 +150,7 @@ def running_cluster(*, is_durable: bool = False) -> Iterator[Cluster]:
             for setting in (
                 *_SETTINGS,
                 *(() if is_durable else _CARELESS),
+                *settings,
                 f"port={port}",
                 f"unix_socket_directories={home}",
             )
