@@ -85,9 +85,12 @@ class SyncItem(TenantOwned, Base):
         ),
         ForeignKeyConstraint(["tenant_id", "payment_id"], ["payment.tenant_id", "payment.id"], ondelete="CASCADE"),
         Index(
-            "ix_sync_item_due",
+            "ix_sync_item_queue",
             "connection_id",
             "due_at",
+            # A history falls due in one moment: without these, every lease would sort all of it anew.
+            "created_at",
+            "id",
             sqlite_where=text("due_at IS NOT NULL"),
             postgresql_where=text("due_at IS NOT NULL"),
         ),
