@@ -8,6 +8,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util.concurrency import in_greenlet
 
+from core.db.one_turn import OneTurnConnection, connect_in_turns
+
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     # NORMAL may lose the last commits on power loss, and an acknowledged webhook must be a stored one.
@@ -63,6 +65,10 @@ def _sqlite(url: URL) -> AsyncEngine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_async_engine(url, hide_parameters=True, pool_size=10, max_overflow=5)
+
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def _do_connect(dialect: Any, _record: object, arguments: Any, parameters: Any) -> OneTurnConnection:
+        return connect_in_turns(dialect, arguments, parameters)
 
     @event.listens_for(engine.sync_engine, "connect")
     def _on_connect(dbapi_connection: Any, _record: object) -> None:
