@@ -15,7 +15,7 @@ An adapter raises only the classes of :mod:`core.errors`:
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -139,6 +139,11 @@ class Standing:
         stands: False when it was voided or deleted, or when the books know no such id.
         total_minor: its total now; 0 for a voided one; None where the books did not say.
         changed_at: when it was last changed there, as far as the books tell.
+        is_void: it does not stand, but an empty document is still there under its id.
+        version: what a write that changes it must name, where the books count versions: QuickBooks' ``SyncToken``.
+        open_minor: what is still open on an invoice or a credit note, or not applied of a payment; None: not told.
+        effects: what it does to the accounts that it moves money on, by their ids, in minor units of the books' own
+            currency, debit positive; None where the books did not say.
     """
 
     external_id: str
@@ -148,6 +153,38 @@ class Standing:
     currency: str | None
     date: date | None
     changed_at: datetime | None = None
+    is_void: bool = False
+    version: str | None = None
+    open_minor: int | None = None
+    effects: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A document that somebody, perhaps we, wrote, changed or removed since the books were last asked.
+
+    Attributes:
+        kinds: which of our kinds it can be; empty for what we never write, such as a journal entry.
+        word: what the books call it, e.g. ``Journal entry``.
+        texts: what its maker wrote on it; a reference of ours would stand there.
+    """
+
+    standing: Standing
+    kinds: frozenset[DocumentKind]
+    word: str
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed in the books. ``mark`` is where the next question begins.
+
+    ``is_whole`` is False when more has changed than the books tell: then only reading everything back helps.
+    """
+
+    rows: tuple[Change, ...]
+    mark: str
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +223,10 @@ class Limits:
         batches_per_second: pace of calls that carry several; None: like any other call.
         found_first: kinds that no uniqueness of the books guards: looked up before every send, the first included.
         burst: how many calls may follow each other at once, after as long a rest; the pace above is the long run's.
+        calls_per_day: how many calls the books take from us on one day; None: they name no such limit.
+        changes_every: how often the books are asked what changed, when nobody asks for it.
+        changes_reach: how far back they tell changes; None: as far as anybody asks.
+        changes_hide: kinds of which the books may not tell every change: those are read back as well.
     """
 
     calls_per_second: float
@@ -195,6 +236,10 @@ class Limits:
     batches_per_second: float | None = None
     found_first: frozenset[DocumentKind] = frozenset()
     burst: int = 1
+    calls_per_day: int | None = None
+    changes_every: timedelta = timedelta(hours=12)
+    changes_reach: timedelta | None = None
+    changes_hide: frozenset[DocumentKind] = frozenset()
 
 
 class AccountingProvider(Protocol):
@@ -284,6 +329,21 @@ class AccountingProvider(Protocol):
 
     async def read_back(self, kind: DocumentKind, external_ids: Sequence[str]) -> Mapping[str, Standing]:
         """Read documents of ours again by their ids, with as few calls as the books allow; an entry for each id."""
+        ...
+
+    async def list_changes(self, mark: str, *, now: datetime) -> Changes:
+        """Return what changed in the books since an earlier answer, whoever did it, with as few calls as they allow.
+
+        The same change may be told again: each question reaches a few minutes behind ``mark``.
+
+        Args:
+            mark: of the answer before; "" to begin: nothing is asked, and the mark of ``now`` comes back.
+            now: our own time.
+
+        Raises:
+            ProviderRejectedError: ``OUR_FAULT`` for a mark that these books never gave, or one beyond
+                ``limits.changes_reach``.
+        """
         ...
 
     async def read_balance(self, account_id: str) -> int:

@@ -1,6 +1,7 @@
 """What a contract test needs to know about a set of books besides the port: the owner's hand, and a look inside."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Protocol
 
 from core.accounting.port import AccountingProvider, PreparedWrite
@@ -71,6 +72,14 @@ class Bench(Protocol):
 
     async def remove(self, kind: DocumentKind, external_id: str) -> None:
         """The owner deletes a document of ours."""
+        ...
+
+    async def now(self) -> datetime:
+        """Return the time by the clock of the books."""
+        ...
+
+    async def pass_time(self, *, minutes: float) -> None:
+        """Let time go by in the books."""
         ...
 
     async def is_balanced(self) -> bool:

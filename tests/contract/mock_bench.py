@@ -89,6 +89,12 @@ class MockBench:
     async def remove(self, kind: DocumentKind, external_id: str) -> None:
         self.hand.delete(kind, external_id)
 
+    async def now(self) -> datetime:
+        return AT
+
+    async def pass_time(self, *, minutes: float) -> None:
+        """These books have no clock."""
+
     async def is_balanced(self) -> bool:
         return sum(self.books.trial_balance().values()) == 0
 

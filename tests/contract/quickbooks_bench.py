@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -175,6 +176,12 @@ class QuickBooksBench:
     async def remove(self, kind: DocumentKind, external_id: str) -> None:
         entity = entity_of(kind).name.lower()
         await self.ask("POST", f"{self.root}/documents/{entity}/{external_id}/delete")
+
+    async def now(self) -> datetime:
+        return datetime.fromtimestamp((await self.ask("GET", "/clock"))["now"], UTC)
+
+    async def pass_time(self, *, minutes: float) -> None:
+        await self.ask("POST", "/clock/advance", {"seconds": 60 * minutes})
 
     async def is_balanced(self) -> bool:
         return bool(sum(dict(await self.ask("GET", f"{self.root}/trial-balance")).values()) == 0)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -207,6 +208,12 @@ class XeroBench:
             records = await self.control.records(self.tenant, element)
             if any(record[f"{element}ID"] == external_id for record in records):
                 await self.control.act(self.tenant, element, external_id, "delete")
+
+    async def now(self) -> datetime:
+        return self.clock.now()
+
+    async def pass_time(self, *, minutes: float) -> None:
+        self.clock.advance(60 * minutes)
 
     async def is_balanced(self) -> bool:
         return sum((await self.control.trial_balance(self.tenant)).values()) == 0

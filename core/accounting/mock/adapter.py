@@ -15,6 +15,8 @@ from core.accounting.port import (
     Account,
     AccountingInvoice,
     AccountType,
+    Change,
+    Changes,
     Company,
     FoundSale,
     Limits,
@@ -43,6 +45,7 @@ T = TypeVar("T")
 KIND = "mock"
 TOGETHER = 50
 PAYEE = "Stripe"
+_OWED = (DocumentKind.INVOICE.value, DocumentKind.CREDIT_NOTE.value)
 _SALES = (DocumentKind.INVOICE.value, DocumentKind.SALES_RECEIPT.value)
 
 
@@ -120,7 +123,19 @@ class MockAccountingAdapter:
     async def read_back(self, kind: DocumentKind, external_ids: Sequence[str]) -> Mapping[str, Standing]:
         """Read documents again by their ids; one that is gone is said to be."""
         self._calls += 1 if external_ids else 0
-        return {key: _standing(key, self.books.document_of_id(kind.value, key)) for key in external_ids}
+        return {key: self._standing(key, self.books.document_of_id(kind.value, key)) for key in external_ids}
+
+    async def list_changes(self, mark: str, *, now: datetime) -> Changes:
+        """Return what changed. These books have no clock: the number of the last change is their mark."""
+        del now
+        if not mark:
+            return Changes((), str(self.books.newest_change()))
+        if not mark.isascii() or not mark.isdigit():
+            raise ProviderRejectedError(Reason.OUR_FAULT, "no mark of the practice books")
+        self._calls += 1
+        found = self.books.changes_after(int(mark))
+        newest = max((number for number, _, _ in found), default=int(mark))
+        return Changes(tuple(self._change(kind, key) for _, kind, key in found), str(newest))
 
     async def read_balance(self, account_id: str) -> int:
         """Return what the account holds, debit positive."""
@@ -174,6 +189,34 @@ class MockAccountingAdapter:
         """There is no page to open."""
         del kind, external_id
         return None
+
+    def _change(self, kind: str, external_id: str) -> Change:
+        row = self.books.document_of_id(kind, external_id)
+        texts = (row.reference, row.memo) if row else ()
+        is_known = kind in set(DocumentKind)
+        return Change(
+            standing=self._standing(external_id, row),
+            kinds=frozenset({DocumentKind(kind)} if is_known else ()),
+            word=kind.replace("_", " ").capitalize(),
+            texts=tuple(text for text in texts if text),
+        )
+
+    def _standing(self, external_id: str, row: DocumentRow | None) -> Standing:
+        if row is None:
+            return Standing(external_id, None, False, None, None, None)
+        is_owed = row.kind in _OWED and not row.is_voided
+        return Standing(
+            external_id=external_id,
+            number=row.reference,
+            stands=not row.is_voided,
+            total_minor=row.total_minor,
+            currency=row.currency,
+            date=date.fromisoformat(row.date),
+            changed_at=datetime.fromisoformat(row.changed_at) if row.changed_at else None,
+            is_void=row.is_voided,
+            open_minor=row.total_minor - row.paid_minor if is_owed else None,
+            effects=self.books.entries(external_id),
+        )
 
     def _executed(self, write: PreparedWrite) -> Posted:
         body = msgspec.json.decode(write.body, type=Body)
@@ -265,20 +308,6 @@ def _caught(work: Callable[[PreparedWrite], T], write: PreparedWrite) -> T | Pro
 
 def _party(row: DocumentRow) -> str | None:
     return row.payee_id if row.customer_id == "0" else row.customer_id
-
-
-def _standing(external_id: str, row: DocumentRow | None) -> Standing:
-    if row is None:
-        return Standing(external_id, None, False, None, None, None)
-    return Standing(
-        external_id=external_id,
-        number=row.reference,
-        stands=not row.is_voided,
-        total_minor=row.total_minor,
-        currency=row.currency,
-        date=date.fromisoformat(row.date),
-        changed_at=datetime.fromisoformat(row.changed_at) if row.changed_at else None,
-    )
 
 
 def _sale(row: DocumentRow) -> FoundSale:

@@ -134,6 +134,29 @@ class MockBooks:
         rows = self._all(_DOCUMENTS + "d.kind = ? AND d.id = ?", self._id, kind, document_id)
         return _document(rows[0]) if rows else None
 
+    def newest_change(self) -> int:
+        """Return the number of the last change; 0 before the first document."""
+        rows = self._all("SELECT COALESCE(MAX(id), 0) AS newest FROM change WHERE company = ?", self._id)
+        return int(rows[0]["newest"])
+
+    def changes_after(self, number: int) -> list[tuple[int, str, str]]:
+        """Return kind and id of each document that was written, changed or deleted later, with its last change."""
+        rows = self._all(
+            "SELECT MAX(id) AS newest, kind, document_id FROM change WHERE company = ? AND id > ?"
+            " GROUP BY document_id, kind ORDER BY newest",
+            self._id,
+            number,
+        )
+        return [(int(row["newest"]), str(row["kind"]), str(row["document_id"])) for row in rows]
+
+    def entries(self, document_id: str) -> dict[str, int]:
+        """Return what a document does to each account, by the accounts' ids, debit positive."""
+        rows = self._all(
+            "SELECT account_id, SUM(amount_minor) AS amount FROM entry WHERE document_id = ? GROUP BY account_id",
+            int(document_id),
+        )
+        return {str(row["account_id"]): int(row["amount"]) for row in rows}
+
     def trial_balance(self, as_of: date | None = None) -> dict[str, int]:
         """Return the balance of each account by name at the end of a day, or now; debit positive; the sum is zero."""
         rows = self._all(

@@ -44,6 +44,9 @@ _TABLES = (
     amount_minor INTEGER NOT NULL)""",
     """CREATE TABLE IF NOT EXISTS answer (company TEXT NOT NULL, key TEXT NOT NULL, kind TEXT NOT NULL,
     external_id TEXT NOT NULL, PRIMARY KEY (company, key))""",
+    """CREATE TABLE IF NOT EXISTS change (id INTEGER PRIMARY KEY AUTOINCREMENT, company TEXT NOT NULL,
+    document_id INTEGER NOT NULL, kind TEXT NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS change_company ON change (company, id)",
     "CREATE INDEX IF NOT EXISTS entry_document ON entry (document_id)",
     "CREATE INDEX IF NOT EXISTS entry_account ON entry (account_id)",
     "CREATE INDEX IF NOT EXISTS document_pays ON document (pays_id)",
@@ -56,6 +59,16 @@ _LATER_COLUMNS = {
 }
 """Columns of ``document`` that files made before the refunds, fees and payouts lack."""
 
+_TRIGGERS = (
+    """CREATE TRIGGER IF NOT EXISTS document_written AFTER INSERT ON document BEGIN
+    INSERT INTO change (company, document_id, kind) VALUES (NEW.company, NEW.id, NEW.kind); END""",
+    """CREATE TRIGGER IF NOT EXISTS document_changed AFTER UPDATE ON document BEGIN
+    INSERT INTO change (company, document_id, kind) VALUES (NEW.company, NEW.id, NEW.kind); END""",
+    """CREATE TRIGGER IF NOT EXISTS document_removed AFTER DELETE ON document BEGIN
+    INSERT INTO change (company, document_id, kind) VALUES (OLD.company, OLD.id, OLD.kind); END""",
+)
+"""Whoever writes, the books keep the order in which documents changed."""
+
 
 def build(db: sqlite3.Connection, company: Company) -> None:
     """Make the tables, bring an older file up to date, and start the company's books where there are none."""
@@ -65,6 +78,8 @@ def build(db: sqlite3.Connection, company: Company) -> None:
     for name, definition in _LATER_COLUMNS.items():
         if name not in present:
             db.execute(f"ALTER TABLE document ADD COLUMN {name} {definition}")
+    for statement in _TRIGGERS:
+        db.execute(statement)
     _seed(db, company)
 
 

@@ -1,13 +1,14 @@
 """QuickBooks behind the port."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 
 from core.accounting import acts
 from core.accounting.port import (
     Account,
     AccountingInvoice,
     AccountType,
+    Changes,
     Company,
     FoundSale,
     Limits,
@@ -16,7 +17,7 @@ from core.accounting.port import (
     Standing,
     TaxCode,
 )
-from core.accounting.quickbooks import answers, batch, company, freezing, lookup, naming, reading
+from core.accounting.quickbooks import answers, batch, changes, company, freezing, lookup, naming, reading
 from core.accounting.quickbooks.blame import Inquiry
 from core.accounting.quickbooks.client import QuickBooksClient, is_object_id
 from core.accounting.quickbooks.entities import MONEY_KINDS, entity_of
@@ -53,6 +54,7 @@ class QuickBooksAdapter:
         together_from=10,
         # 30 of the 40 a minute that QuickBooks takes from one app.
         batches_per_second=0.5,
+        changes_reach=changes.REACH,
     )
 
     def __init__(self, client: QuickBooksClient, *, app_base: str, of: Company) -> None:
@@ -140,6 +142,10 @@ class QuickBooksAdapter:
     async def read_back(self, kind: DocumentKind, external_ids: Sequence[str]) -> Mapping[str, Standing]:
         """Read documents of ours again by their ids, many with one question."""
         return await reading.read_back(self._client, kind, external_ids, self._company.home_currency)
+
+    async def list_changes(self, mark: str, *, now: datetime) -> Changes:
+        """Return what changed, by change data capture: one call, as long as less than a thousand objects did."""
+        return await changes.list_changes(self._client, mark, now=now, home_currency=self._company.home_currency)
 
     async def read_balance(self, account_id: str) -> int:
         """Return the account's ``CurrentBalance``, debit positive."""

@@ -45,6 +45,13 @@ class AccountLine(_Part, frozen=True):
     entity: Ref | None = None
 
 
+class JournalLine(_Part, frozen=True):
+    """One side of a journal entry."""
+
+    posting_type: str = ""
+    account_ref: Ref | None = None
+
+
 class Line(_Part, frozen=True):
     """A line of any transaction."""
 
@@ -53,6 +60,7 @@ class Line(_Part, frozen=True):
     sales_item_line_detail: SalesItem | None = None
     account_based_expense_line_detail: AccountLine | None = None
     deposit_line_detail: AccountLine | None = None
+    journal_entry_line_detail: JournalLine | None = None
 
 
 class MetaData(_Part, frozen=True):
@@ -81,11 +89,17 @@ class Transaction(_Part, frozen=True):
     currency_ref: Ref | None = None
     from_account_ref: Ref | None = None
     to_account_ref: Ref | None = None
+    deposit_to_account_ref: Ref | None = None
+    account_ref: Ref | None = None
+    credit: bool = False
     total_amt: Decimal | None = None
     amount: Decimal | None = None
     exchange_rate: Decimal | None = None
+    balance: Decimal | None = None
+    unapplied_amt: Decimal | None = None
     line: tuple[Line, ...] = ()
     meta_data: MetaData | None = None
+    status: str = msgspec.field(name="status", default="")
 
     @property
     def total(self) -> Decimal | None:
@@ -97,6 +111,11 @@ class Transaction(_Part, frozen=True):
         """The customer, or the vendor of an expense."""
         party = self.customer_ref or self.entity_ref
         return party.value if party else None
+
+    @property
+    def is_deleted(self) -> bool:
+        """Of what was deleted, a list of changes keeps the id alone."""
+        return self.status == "Deleted"
 
     @property
     def is_voided(self) -> bool:

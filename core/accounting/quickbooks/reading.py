@@ -1,7 +1,8 @@
 """Reading the books again for the proof: our documents as they stand, an account's balance, everybody's sales."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 
 from core.accounting.port import Company, FoundSale, Standing
 from core.accounting.quickbooks import answers
@@ -22,6 +23,8 @@ MAX_SALES_PAGES = 100
 # Assets and expenses are shown the way round that the port wants; these stand the other way.
 _CREDIT_SIDE = ("Liability", "Equity", "Revenue")
 
+_PAYS_BACK = "RefundReceipt"
+
 
 async def read_back(
     client: QuickBooksClient, kind: DocumentKind, external_ids: Sequence[str], home_currency: str
@@ -36,7 +39,9 @@ async def read_back(
     wanted = list(dict.fromkeys(external_ids))
     standing = {external_id: Standing(external_id, None, False, None, None, None) for external_id in wanted}
     rows = await with_any(client, entity_of(kind).name, "Id", wanted)
-    return standing | {row.id: _standing(row, home_currency) for row in rows if row.id in standing}
+    return standing | {
+        row.id: standing_of(row, entity_of(kind).name, home_currency) for row in rows if row.id in standing
+    }
 
 
 async def read_balance(client: QuickBooksClient, account_id: str, home_currency: str) -> int:
@@ -124,28 +129,80 @@ def _found_sale(kind: DocumentKind, row: answers.Sale, home_currency: str) -> Fo
     )
 
 
-def _standing(row: answers.Transaction, home_currency: str) -> Standing:
+def standing_of(row: answers.Transaction, entity: str, home_currency: str) -> Standing:
+    """Return how a transaction stands, from its whole object or from what is left of a deleted one."""
+    if row.is_deleted:
+        return Standing(row.id, None, False, None, None, None, changed_at=_changed_at(row))
     currency = _currency(row, home_currency)
+    still_open = row.balance if row.unapplied_amt is None else row.unapplied_amt
     return Standing(
         external_id=row.id,
         number=row.payment_ref_num if row.doc_number is None else row.doc_number,
         stands=not row.is_voided,
-        total_minor=_total(row, currency),
+        total_minor=_minor(row.total, currency),
         currency=currency,
         date=_day(row.txn_date),
-        changed_at=_moment(row.meta_data.last_updated_time if row.meta_data else ""),
+        changed_at=_changed_at(row),
+        is_void=row.is_voided,
+        version=row.sync_token or None,
+        open_minor=_minor(still_open, currency),
+        effects=_effects(row, entity, home_currency),
     )
+
+
+def _effects(row: answers.Transaction, entity: str, home_currency: str) -> dict[str, int] | None:
+    """Return what a transaction does to the accounts that it moves money on; None where that cannot be told.
+
+    Of a foreign one, QuickBooks says what it moves in its own currency alone.
+    """
+    if _currency(row, home_currency) != home_currency.upper():
+        return None
+    sums: dict[str, int] = {}
+    try:
+        for account_id, value in _moves(row, entity):
+            sums[account_id] = sums.get(account_id, 0) + from_decimal(value, home_currency)
+    except MoneyError:
+        return None
+    return sums
+
+
+def _moves(row: answers.Transaction, entity: str) -> Iterator[tuple[str, Decimal]]:
+    """Each field that names an account of money says by itself which way the money goes."""
+    total = row.total or answers.ZERO
+    if row.from_account_ref:
+        yield row.from_account_ref.value, -total
+    if row.to_account_ref:
+        yield row.to_account_ref.value, total
+    if row.deposit_to_account_ref:
+        # A payment, a receipt or a deposit brings money there; a refund takes it from there.
+        yield row.deposit_to_account_ref.value, -total if entity == _PAYS_BACK else total
+    sign = 1 if row.credit else -1
+    if row.account_ref:
+        yield row.account_ref.value, sign * total
+    for line in row.line:
+        amount = line.amount or answers.ZERO
+        if line.account_based_expense_line_detail and line.account_based_expense_line_detail.account_ref:
+            yield line.account_based_expense_line_detail.account_ref.value, -sign * amount
+        if line.deposit_line_detail and line.deposit_line_detail.account_ref:
+            yield line.deposit_line_detail.account_ref.value, -amount
+        journal = line.journal_entry_line_detail
+        if journal and journal.account_ref:
+            yield journal.account_ref.value, amount if journal.posting_type == "Debit" else -amount
 
 
 def _currency(row: answers.Transaction, home_currency: str) -> str:
     return (row.currency_ref.value if row.currency_ref else home_currency).upper()
 
 
-def _total(row: answers.Transaction, currency: str) -> int | None:
+def _minor(value: Decimal | None, currency: str) -> int | None:
     try:
-        return None if row.total is None else from_decimal(row.total, currency)
+        return None if value is None else from_decimal(value, currency)
     except MoneyError:
         return None
+
+
+def _changed_at(row: answers.Transaction) -> datetime | None:
+    return _moment(row.meta_data.last_updated_time if row.meta_data else "")
 
 
 def _day(text: str) -> date | None:

@@ -1,13 +1,14 @@
 """Xero behind the port."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 
 from core.accounting import acts
 from core.accounting.port import (
     Account,
     AccountingInvoice,
     AccountType,
+    Changes,
     Company,
     FoundSale,
     Limits,
@@ -16,7 +17,7 @@ from core.accounting.port import (
     Standing,
     TaxCode,
 )
-from core.accounting.xero import answers, bulk, freezing, lookup, organisation, reading, report
+from core.accounting.xero import answers, bulk, changes, freezing, lookup, organisation, reading, report
 from core.accounting.xero.blame import Blame
 from core.accounting.xero.bodies import guid
 from core.accounting.xero.client import XeroClient, is_guid
@@ -63,6 +64,10 @@ class XeroAdapter:
         together_from=2,
         found_first=_AT_BANK,
         burst=5,
+        # What the smallest tier allows; no answer says which one an organisation is counted by.
+        calls_per_day=1000,
+        # A transfer has no time of its last change, so its deletion may go untold.
+        changes_hide=frozenset({DocumentKind.TRANSFER}),
     )
 
     def __init__(self, client: XeroClient, *, app_base: str, of: Company) -> None:
@@ -157,6 +162,10 @@ class XeroAdapter:
     async def read_back(self, kind: DocumentKind, external_ids: Sequence[str]) -> Mapping[str, Standing]:
         """Read documents of ours again by their ids."""
         return await reading.read_back(self._client, kind, external_ids, home_currency=self._home)
+
+    async def list_changes(self, mark: str, *, now: datetime) -> Changes:
+        """Return what changed: one call for each of the five collections that move money."""
+        return await changes.list_changes(self._client, mark, now=now, home_currency=self._home)
 
     async def read_balance(self, account_id: str) -> int:
         """Return what the account holds, by Xero's trial balance."""

@@ -88,6 +88,7 @@ class Payment(Element, frozen=True, kw_only=True):
     date: str = ""
     amount: Decimal | None = None
     bank_amount: Decimal | None = None
+    payment_type: str = ""
     reference: str | None = None
     status: str = "AUTHORISED"
     invoice: "Invoice | None" = None
@@ -129,6 +130,7 @@ class Invoice(_Sold, frozen=True, kw_only=True):
 
     invoice_id: str = msgspec.field(name="InvoiceID", default="")
     invoice_number: str | None = None
+    amount_due: Decimal | None = None
 
     @property
     def id(self) -> str:
@@ -146,6 +148,7 @@ class CreditNote(_Sold, frozen=True, kw_only=True):
 
     credit_note_id: str = msgspec.field(name="CreditNoteID", default="")
     credit_note_number: str | None = None
+    remaining_credit: Decimal | None = None
 
     @property
     def id(self) -> str:

@@ -5,6 +5,7 @@ Every call names the stored organisation (O11): a token is a person's and opens 
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -93,6 +94,14 @@ class XeroClient:
         """GET a collection or an element that must exist."""
         return _checked(await self._get(path, parameters), is_write=False)
 
+    async def read_changed(self, path: str, since: datetime, **parameters: str) -> Reply:
+        """GET what was changed in a collection at ``since`` or later, to the second.
+
+        In any other form than this one, Xero ignores the header and answers with everything.
+        """
+        modified = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return _checked(await self._get(path, parameters, {"If-Modified-Since": modified}), is_write=False)
+
     async def find(self, path: str) -> Reply | None:
         """GET one element; None when there is none."""
         answer = await self._get(path, {})
@@ -107,13 +116,15 @@ class XeroClient:
         self.calls += 1
         return await self._outgoing.send("PUT", f"{self._base}{path}{query}", headers=headers, content=body)
 
-    async def _get(self, path: str, parameters: Mapping[str, str]) -> Answer:
+    async def _get(self, path: str, parameters: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Answer:
         if _PATH.fullmatch(path) is None:
             raise ConfigurationError("refused to read: malformed path")
         query = f"?{urlencode(parameters, quote_via=quote)}" if parameters else ""
         self.calls += 1
         try:
-            return await self._outgoing.send("GET", f"{self._base}{path}{query}", headers=self._headers)
+            return await self._outgoing.send(
+                "GET", f"{self._base}{path}{query}", headers={**self._headers, **(headers or {})}
+            )
         except OutcomeUnknownError as exc:
             # A read changes nothing, so there is no doubt to carry: only no answer.
             raise ProviderUnavailableError(exc.text, status=exc.status) from exc

@@ -1,6 +1,6 @@
 """Reading back what we wrote, and what others sold in the same days."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -17,6 +17,8 @@ from core.reasons import Reason
 
 _PAYMENTS = (DocumentKind.PAYMENT, DocumentKind.REPAYMENT)
 _AT_BANK = (DocumentKind.SALES_RECEIPT, DocumentKind.EXPENSE, DocumentKind.DEPOSIT)
+_COMES_IN = ("ACCRECPAYMENT", "APCREDITPAYMENT")
+_GOES_OUT = ("ACCPAYPAYMENT", "ARCREDITPAYMENT")
 
 
 async def read_back(
@@ -99,11 +101,15 @@ async def _transfers(client: XeroClient, ids: Sequence[str]) -> Sequence[answers
 
 
 def _standing(external_id: str, row: answers.Row | None, home_currency: str) -> Standing:
+    return Standing(external_id, None, False, 0, None, None) if row is None else standing_of(row, home_currency)
+
+
+def standing_of(row: answers.Row, home_currency: str) -> Standing:
+    """Return how one element stands."""
+    still_open, version = None, None
     match row:
-        case None:
-            return Standing(external_id, None, False, 0, None, None)
         case answers.Contact():
-            return Standing(external_id, row.name, row.is_active, None, None, None)
+            return Standing(row.id, row.name, row.is_active, None, None, None)
         case answers.Payment():
             currency = row.invoice.currency_code if row.invoice else None
             amount, number, changed = row.amount, row.reference, row.updated_date_utc
@@ -111,11 +117,15 @@ def _standing(external_id: str, row: answers.Row | None, home_currency: str) -> 
             currency, amount, number, changed = None, row.amount, row.reference, None
         case answers.BankTransaction():
             currency, amount, number, changed = row.currency_code, row.total, row.reference, row.updated_date_utc
-        case answers.Invoice() | answers.CreditNote():
+        case answers.Invoice():
             currency, amount, number, changed = row.currency_code, row.total, row.number, row.updated_date_utc
+            still_open, version = row.amount_due, row.updated_date_utc_string
+        case answers.CreditNote():
+            currency, amount, number, changed = row.currency_code, row.total, row.number, row.updated_date_utc
+            still_open, version = row.remaining_credit, row.updated_date_utc_string
     stands = row.status in STANDING
     return Standing(
-        external_id=external_id,
+        external_id=row.id,
         number=number,
         stands=stands,
         total_minor=_total(amount, currency or home_currency) if stands else 0,
@@ -123,7 +133,49 @@ def _standing(external_id: str, row: answers.Row | None, home_currency: str) -> 
         currency=None if isinstance(row, answers.Payment) and not currency else (currency or home_currency).upper(),
         date=_read_date(row.date),
         changed_at=read_moment(changed),
+        is_void=row.status == "VOIDED",
+        version=version,
+        open_minor=_total(still_open, currency or home_currency) if stands else None,
+        effects=_effects(row, home_currency) if stands else {},
     )
+
+
+def _effects(row: answers.Dated, home_currency: str) -> dict[str, int] | None:
+    """Return what an element does to bank accounts, by their ids; None where it moves another currency than our own."""
+    sums: dict[str, int] = {}
+    for account, value in _moves(row, home_currency):
+        if value is None:
+            return None
+        if account is not None:
+            sums[account.account_id] = sums.get(account.account_id, 0) + value
+    return sums
+
+
+def _moves(row: answers.Dated, home_currency: str) -> Iterator[tuple[answers.Account | None, int | None]]:
+    match row:
+        case answers.Payment():
+            # Of money in another currency, only the amount at the bank is in one that we know.
+            is_home = row.invoice is None or (row.invoice.currency_code or home_currency) == home_currency.upper()
+            moved = row.amount if row.bank_amount is None and is_home else row.bank_amount
+            comes_in = row.payment_type in _COMES_IN
+            if not comes_in and row.payment_type not in _GOES_OUT:
+                moved = None
+            yield row.account, _signed(moved, home_currency, comes_in=comes_in)
+        case answers.BankTransfer():
+            yield row.from_bank_account, _signed(row.amount, home_currency, comes_in=False)
+            yield row.to_bank_account, _signed(row.amount, home_currency, comes_in=True)
+        case answers.BankTransaction():
+            is_home = (row.currency_code or home_currency).upper() == home_currency.upper()
+            moved = row.total if is_home else None
+            yield row.bank_account, _signed(moved, home_currency, comes_in=row.type.startswith("RECEIVE"))
+        case _:
+            # Invoices and credit notes move no money themselves.
+            return
+
+
+def _signed(value: Decimal | None, currency: str, *, comes_in: bool) -> int | None:
+    minor = _total(value, currency)
+    return minor if minor is None or comes_in else -minor
 
 
 def _sale(row: answers.Invoice | answers.BankTransaction, home_currency: str) -> FoundSale:
