@@ -42,6 +42,10 @@ class Connection(TenantOwned, Base):
         access_token, refresh_token: sealed, bound to this row.
         webhook_secret: sealed signing secret of the tenant's own endpoint (restricted key only).
         endpoint_token_hash: hash of the unguessable path of that endpoint.
+        changes_mark: where the next question for changes in the books begins; the books' own.
+        changes_read_at: when that question was answered last, by our clock.
+        changes_lost_at: since when everything must be read back, because the books tell changes no more; None: it
+            is not, or is done.
         refresh_lease_until: who refreshes holds this; at most one refresh is in flight (O7).
     """
 
@@ -86,6 +90,9 @@ class Connection(TenantOwned, Base):
     last_event_at: Mapped[datetime | None]
     broken_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
+    changes_mark: Mapped[str | None] = mapped_column(String(64))
+    changes_read_at: Mapped[datetime | None]
+    changes_lost_at: Mapped[datetime | None]
 
 
 class Lane(TenantOwned, Base):

@@ -16,8 +16,8 @@ from core.reasons import Reason
 class ItemKind(StrEnum):
     """What an item brings up to date. Those down to ``HISTORY`` belong to a Stripe lane, the others to a lane of books.
 
-    ``KEEP_ALIVE`` belongs to both. ``VERIFY`` reads back what we posted, ``DRY_RUN`` plans a history; the rest put
-    documents into the books.
+    ``KEEP_ALIVE`` belongs to both. ``CHANGES`` asks what changed in the books, ``VERIFY`` reads back what we posted,
+    ``DRY_RUN`` plans a history; the rest put documents into the books.
     """
 
     FETCH_PAYMENT = "fetch_payment"
@@ -36,6 +36,7 @@ class ItemKind(StrEnum):
     FEES = "fees"
     MOVEMENT = "movement"
     OPENING = "opening"
+    CHANGES = "changes"
     VERIFY = "verify"
     DRY_RUN = "dry_run"
 
@@ -145,11 +146,27 @@ class ReadState(StrEnum):
     GONE = "gone"
 
 
+class Drift(StrEnum):
+    """What became of a posted document in the books. ``MOVED``: to or from the clearing account, or within it.
+
+    ``UNPAID``: an invoice of ours is open again, or money of ours is applied to nothing.
+    """
+
+    DELETED = "deleted"
+    VOIDED = "voided"
+    EDITED = "edited"
+    DATED = "dated"
+    MOVED = "moved"
+    UNPAID = "unpaid"
+
+
 class BooksDocument(TenantOwned, Base):
     """One document of ours in a set of books, with the lines that explain themselves.
 
     ``content`` is the frozen document with every line and its why; ``reference`` is its lasting identity in the books.
-    ``position`` is its place among the documents of its item. ``read_…`` is what stood there when it was read back.
+    ``position`` is its place among the documents of its item. ``read_…`` is what stood there when it was read back:
+    ``read_drift`` names what became of it, ``read_version`` is what a write that changes it must name,
+    ``read_effect_minor`` what it does to the clearing account, ``read_open_minor`` what is not settled of it.
     """
 
     __tablename__ = "books_document"
@@ -188,6 +205,10 @@ class BooksDocument(TenantOwned, Base):
     read_total_minor: Mapped[int | None]
     read_date: Mapped[date | None]
     read_at: Mapped[datetime | None]
+    read_drift: Mapped[Drift | None]
+    read_version: Mapped[str | None] = mapped_column(String(64))
+    read_open_minor: Mapped[int | None]
+    read_effect_minor: Mapped[int | None]
 
 
 class ClearingLine(TenantOwned, Base):
