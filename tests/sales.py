@@ -28,6 +28,7 @@ from core.db.models import (
     ServiceSource,
     SyncItem,
 )
+from core.search import index_text
 from core.wiring import Wiring
 
 _numbers = count(1)
@@ -124,7 +125,7 @@ async def make_payment(
         **values,
     }
     words = (customer.name, customer.email, f"{amount / 100:.2f}", fields["source_id"], fields["stripe_charge_id"])
-    fields.setdefault("search", " ".join(word for word in words if word).casefold())
+    fields.setdefault("search", index_text(word for word in words if word))
     payment = Payment(**fields)
     async with wiring.db.tenant(tenant_id, write=True) as session:
         session.add(payment)

@@ -20,7 +20,8 @@ from core.db.models import (
 from core.db.upsert import insert_missing, upsert
 from core.intake.facts import DEFAULT_KEY, Client, PaymentFacts, ServiceRef
 from core.intake.store_movements import store_transactions
-from core.money import exponent, to_decimal
+from core.money import to_decimal
+from core.search import index_text
 
 _FACTS = (
     "connection_id",
@@ -178,17 +179,15 @@ async def _store_lines(session: AsyncSession, payment: Payment, facts: PaymentFa
 
 
 def _search_words(facts: PaymentFacts) -> str:
-    """Everything that the search box looks in, lower-cased: name, email, services, amount in two spellings, ids."""
-    amount = to_decimal(facts.amount_minor, facts.currency)
-    grouped = f"{amount:,.{exponent(facts.currency)}f}"
-    parts = [
-        facts.client.name,
-        facts.client.email or "",
-        *(line.service.name for line in facts.lines),
-        str(amount),
-        grouped,
-        facts.source_id,
-        facts.charge_id or "",
-        facts.description,
-    ]
-    return " ".join(part for part in parts if part).casefold()
+    """Everything that the search box looks in: name, email, services, the amount, ids."""
+    return index_text(
+        (
+            facts.client.name,
+            facts.client.email or "",
+            *(line.service.name for line in facts.lines),
+            str(to_decimal(facts.amount_minor, facts.currency)),
+            facts.source_id,
+            facts.charge_id or "",
+            facts.description,
+        )
+    )

@@ -1,7 +1,7 @@
-"""The payments table: one page of rows, its sums, its counts and what stands in the way. Four queries.
+"""The payments table: one page of rows, its sums, its counts and what stands in the way. Four queries or five.
 
 Rows are paged by keyset over (paid_at, id), so a page costs the same at the end of a long history and new rows do not
-move it.
+move it. Sums and counts come from core/reports/portions.py.
 """
 
 from collections.abc import Sequence
@@ -10,23 +10,24 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db.models import Customer, Payment, PaymentState, Service
 from core.reasons import Reason
 from core.reports import words
+from core.reports.narrowing import narrow
+from core.reports.portions import Period, read_period
 from core.reports.query import Cursor, PaymentQuery
 from core.reports.standing import Standing
 from core.reports.statements import (
     NOTHING_SOLD,
     PostedInvoice,
     Sold,
-    conditions,
     read_posted_invoices,
     read_sold,
 )
-from core.reports.sums import DayGross, Portion, Sums, Totals, days_of
+from core.reports.sums import Column, Portion, Sums, Totals, columns_of
 
 PAGE_SIZE = 25
 
@@ -55,18 +56,21 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True)
 class CurrencySummary:
-    """Totals and days of one settlement currency."""
+    """Totals of one settlement currency, and the days or months that they came from."""
 
     totals: Totals
-    days: list[DayGross]
+    columns: list[Column]
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentsTable:
-    """Everything on the page. ``counts`` follow the dates, the service and the words, but not the chosen state."""
+    """Everything on the page. ``counts`` follow the dates, the service and the words, but not the chosen state.
+
+    ``counts`` is None and ``summaries`` is empty where too many payments come into question to add up what was found.
+    """
 
     rows: list[TableRow]
-    counts: dict[PaymentState, int]
+    counts: dict[PaymentState, int] | None
     summaries: list[CurrencySummary]
     first_day: date
     last_day: date
@@ -87,20 +91,19 @@ async def payments_table(
         today: the tenant's present day; ends the chart of a period without an end.
         page_size: rows on a page, n >= 1.
     """
-    shared = conditions(query, standing.zone)
-    portions = await _portions(session, shared)
-    rows, has_newer, has_older = await _page(session, query, shared, page_size)
+    found = await narrow(session, query, standing)
+    period = await read_period(session, query, found, zone=standing.zone, today=today)
+    rows, has_newer, has_older = await _page(session, query, found.where, page_size)
     ids = [row.Payment.id for row in rows]
     sold = await read_sold(session, ids) if ids else {}
     synced = [row.Payment.id for row in rows if row.Payment.state is PaymentState.SYNCED]
     invoices = await read_posted_invoices(session, synced) if synced else {}
-    first, last = _span(query, portions, today)
     return PaymentsTable(
         rows=[_row(row, standing, sold, invoices) for row in rows],
-        counts=_counts(portions),
-        summaries=_summaries(portions, standing.main_currency, first, last),
-        first_day=first,
-        last_day=last,
+        counts=_counts(period.portions) if found.is_counted else None,
+        summaries=_summaries(period, standing.main_currency),
+        first_day=period.first,
+        last_day=period.last,
         newer=_cursor(rows[0].Payment) if rows and has_newer else None,
         older=_cursor(rows[-1].Payment) if rows and has_older else None,
         is_first_page=not has_newer,
@@ -110,30 +113,6 @@ async def payments_table(
 async def find_service_name(session: AsyncSession, service_id: UUID) -> str:
     """Return the name of the service that the table is narrowed to; "" if there is none of this tenant."""
     return (await session.execute(select(Service.name).where(Service.id == service_id))).scalar_one_or_none() or ""
-
-
-async def _portions(session: AsyncSession, shared: Sequence[ColumnElement[bool]]) -> list[Portion]:
-    """Add up by day, state and currencies in one pass: the chips, the sums and the chart all come from here."""
-    settled = func.coalesce(Payment.settled_currency, Payment.currency)
-    statement = (
-        select(
-            Payment.book_date,
-            Payment.state,
-            Payment.currency,
-            settled,
-            func.count(),
-            func.sum(func.coalesce(Payment.settled_minor, Payment.amount_minor)),
-            func.sum(func.coalesce(Payment.fee_minor, 0)),
-            func.sum(Payment.refunded_minor),
-        )
-        .where(*shared)
-        .group_by(Payment.book_date, Payment.state, Payment.currency, settled)
-    )
-    # PostgreSQL adds bigints up to a decimal; all of these are whole numbers.
-    return [
-        Portion(day, state, currency, settled_in, count, int(gross), int(fee), int(refunded))
-        for day, state, currency, settled_in, count, gross, fee, refunded in await session.execute(statement)
-    ]
 
 
 async def _page(
@@ -235,18 +214,11 @@ def _counts(portions: Sequence[Portion]) -> dict[PaymentState, int]:
     return counts
 
 
-def _summaries(portions: Sequence[Portion], main: str, first: date, last: date) -> list[CurrencySummary]:
+def _summaries(period: Period, main: str) -> list[CurrencySummary]:
     sums = Sums()
-    for portion in portions:
+    for portion in period.portions:
         sums.add(portion)
     return [
-        CurrencySummary(totals, days_of(portions, totals.currency, first, last)) for totals in sums.by_currency(main)
+        CurrencySummary(totals, columns_of(period.portions, totals.currency, period.first, period.last))
+        for totals in sums.by_currency(main)
     ]
-
-
-def _span(query: PaymentQuery, portions: Sequence[Portion], today: date) -> tuple[date, date]:
-    """Return the shown days; a period without an end reaches as far as there are payments."""
-    days = [portion.day for portion in portions]
-    last = query.last or max([today, *days])
-    first = query.first or min(days, default=last)
-    return min(first, last), max(first, last)

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from core.db.models import PaymentState
+from core.search import typed_words
 
 SHOWN: dict[str, PaymentState] = {
     "attention": PaymentState.NEEDS_ATTENTION,
@@ -35,7 +36,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CURSOR = re.compile(r"[0-9]{1,17}-[0-9a-f]{32}")
-_AMOUNT = re.compile(r"[^\w\s]?[0-9][0-9,]*(\.[0-9]{1,3})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +169,8 @@ def bounds(query: PaymentQuery, zone: tzinfo) -> tuple[datetime | None, datetime
 
 
 def search_words(text: str) -> tuple[str, ...]:
-    """Split what was typed into words; an amount is found however it is written: "$1,234.50" looks for "1234.50"."""
-    words = clean(text).casefold().split()[:MAX_WORDS]
-    return tuple(_plain_amount(word) if _AMOUNT.fullmatch(word) else word for word in words)
+    """Return what every hit must contain a word beginning with."""
+    return tuple(typed_words(clean(text))[:MAX_WORDS])
 
 
 def clean(text: str) -> str:
@@ -180,13 +179,12 @@ def clean(text: str) -> str:
 
 
 def like_pattern(word: str) -> str:
-    r"""Return the LIKE pattern for "contains ``word``"; ``\`` escapes, so ``%`` and ``_`` stand for themselves."""
+    r"""Return the LIKE pattern for "has a word that begins with ``word``" in a text with a space before each word.
+
+    ``\`` escapes, so ``%`` and ``_`` stand for themselves.
+    """
     escaped = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
-
-
-def _plain_amount(word: str) -> str:
-    return re.sub(r"[^0-9.]", "", word)
+    return f"% {escaped}%"
 
 
 def _cursor(text: str) -> Cursor | None:

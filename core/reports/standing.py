@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, and_, bindparam, func, select
+from sqlalchemy import Select, and_, bindparam, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -115,7 +115,9 @@ async def read_standing(session: AsyncSession, tenant_id: UUID, *, now: datetime
 def _statement() -> Select[Any]:
     """Return the query. Built once: its aliases copy every column of their tables, which was a third of each page."""
     connection, lane = aliased(Connection), aliased(Lane)
-    stopped = select(func.count()).where(Payment.state == PaymentState.NEEDS_ATTENTION)
+    # Written into the statement, not bound: only so is the index over stopped payments known to be enough.
+    needs_attention = Payment.state == literal(PaymentState.NEEDS_ATTENTION.value, literal_execute=True)
+    stopped = select(func.count()).where(needs_attention)
     return (
         select(
             Tenant,

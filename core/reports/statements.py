@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import ColumnElement, exists, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.books.documents import DocumentKind
@@ -36,17 +36,24 @@ NOTHING_SOLD = Sold("", None, None)
 
 def conditions(query: PaymentQuery, zone: tzinfo) -> list[ColumnElement[bool]]:
     """Return what rows of ``query`` satisfy, whatever their state and page."""
+    found = in_period(query, zone)
+    if query.service_id is not None:
+        # Wrapped so that no index on the service is used: SQLite would walk all its sales again for each payment.
+        service = func.coalesce(PaymentLine.service_id, PaymentLine.service_id)
+        found.append(exists().where(PaymentLine.payment_id == Payment.id, service == query.service_id))
+    spaced = literal(" ") + Payment.search
+    found.extend(spaced.like(like_pattern(word), escape="\\") for word in query.words)
+    return found
+
+
+def in_period(query: PaymentQuery, zone: tzinfo) -> list[ColumnElement[bool]]:
+    """Return what the dates of ``query`` ask of a row."""
     start, end = bounds(query, zone)
     found: list[ColumnElement[bool]] = []
     if start is not None:
         found.append(Payment.paid_at >= start)
     if end is not None:
         found.append(Payment.paid_at < end)
-    if query.service_id is not None:
-        # Wrapped so that no index on the service is used: SQLite would walk all its sales again for each payment.
-        service = func.coalesce(PaymentLine.service_id, PaymentLine.service_id)
-        found.append(exists().where(PaymentLine.payment_id == Payment.id, service == query.service_id))
-    found.extend(Payment.search.like(like_pattern(word), escape="\\") for word in query.words)
     return found
 
 

@@ -1,13 +1,17 @@
 """Totals of many payments, by settlement currency. Pure: screen and export add up with the same code."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 
 from core.db.models import PaymentState
 from core.reports.query import OPEN_STATES
 
 MAX_CHART_DAYS = 3700
+
+MOST_DAYS = 200
+"""A period of this length or more is added up and drawn by months."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +48,11 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
-class DayGross:
-    """Gross of one day: what is in the books, and what is still on its way there."""
+class Column:
+    """Gross of one day or month: what is in the books, and what is still on its way there. Both days included."""
 
-    day: date
+    first: date
+    last: date
     in_books_minor: int
     open_minor: int
 
@@ -79,21 +84,46 @@ class Sums:
         return self._totals.setdefault(currency, Totals(currency))
 
 
-def days_of(portions: Iterable[Portion], currency: str, first: date, last: date) -> list[DayGross]:
-    """Return every day from ``first`` to ``last`` with its gross in ``currency``; empty for endless periods.
+def is_by_month(first: date, last: date) -> bool:
+    """Return whether a period is so long that it is added up by months instead of days."""
+    return (last - first).days >= MOST_DAYS
 
-    A day outside (the tenant has moved to another time zone since) is counted on the nearest one inside.
+
+def columns_of(portions: Iterable[Portion], currency: str, first: date, last: date) -> list[Column]:
+    """Return every day from ``first`` to ``last``, or every month of a long period, with its gross in ``currency``.
+
+    Empty for endless periods. A portion outside counts with the nearest inside.
     """
-    length = (last - first).days + 1
-    if not 0 < length <= MAX_CHART_DAYS:
+    if (last - first).days >= MAX_CHART_DAYS:
         return []
-    in_books, still_open = [0] * length, [0] * length
+    if is_by_month(first, last):
+        return _columns(portions, currency, _months(first, last), lambda day: _month_number(day) - _month_number(first))
+    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    return _columns(portions, currency, [(day, day) for day in days], lambda day: (day - first).days)
+
+
+def _columns(
+    portions: Iterable[Portion], currency: str, spans: Sequence[tuple[date, date]], place_of: Callable[[date], int]
+) -> list[Column]:
+    in_books, still_open = [0] * len(spans), [0] * len(spans)
     for portion in portions:
         if portion.settled_currency != currency:
             continue
-        column = min(max((portion.day - first).days, 0), length - 1)
+        place = min(max(place_of(portion.day), 0), len(spans) - 1)
         if portion.state is PaymentState.SYNCED:
-            in_books[column] += portion.gross_minor
+            in_books[place] += portion.gross_minor
         elif portion.state in OPEN_STATES:
-            still_open[column] += portion.gross_minor
-    return [DayGross(first + timedelta(days=n), in_books[n], still_open[n]) for n in range(length)]
+            still_open[place] += portion.gross_minor
+    return [
+        Column(*span, *amounts) for span, amounts in zip(spans, zip(in_books, still_open, strict=True), strict=True)
+    ]
+
+
+def _months(first: date, last: date) -> list[tuple[date, date]]:
+    """Return the months of a period; the first and the last of them may be parts."""
+    starts = [date(number // 12, number % 12 + 1, 1) for number in range(_month_number(first), _month_number(last) + 2)]
+    return [(max(start, first), min(following - timedelta(days=1), last)) for start, following in pairwise(starts)]
+
+
+def _month_number(day: date) -> int:
+    return day.year * 12 + day.month - 1

@@ -25,6 +25,7 @@ from core.db.models import (
 )
 from core.db.types import Base
 from core.reasons import Reason
+from core.search import index_text
 from core.wiring import Wiring, open_wiring
 from tests.bench.processes import app_environ
 from tests.factories import make_connection, make_person
@@ -167,7 +168,7 @@ class _Makers:
             "facts_hash": f"{number:064d}",
             "fetched_at": self.now,
             "first_seen_at": self.now,
-            "search": f"{name} client{client}@example.com {amount / 100:.2f} {intent} {charge}".lower(),
+            "search": index_text((name, f"client{client}@example.com", f"{amount / 100:.2f}", intent, charge)),
             "state": state,
             "reason": Reason.SERVICE_NOT_MAPPED if state is PaymentState.NEEDS_ATTENTION else None,
             "reason_detail": {},

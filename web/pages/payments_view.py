@@ -41,6 +41,7 @@ def payments_view(
         rows=tuple(_row(row, links, place) for row in table.rows),
         pager=_pager(query, table),
         is_filtered=query.is_filtered,
+        is_counted=table.counts is not None,
         clear_href=query.with_(show="all", service_id=None, q="").href(PATH),
         exports=_exports(query),
         is_started=standing.posting_starts_at is not None,
@@ -69,10 +70,15 @@ def _summaries(table: PaymentsTable) -> tuple[views.Summary, ...]:
             refund_minor=found.totals.refund_minor,
             net_minor=found.totals.net_minor,
             days=tuple(
-                views.DayAmounts(day=day.day, in_books_minor=day.in_books_minor, open_minor=day.open_minor)
-                for day in found.days
+                views.DayAmounts(
+                    day=column.first,
+                    last=column.last,
+                    in_books_minor=column.in_books_minor,
+                    open_minor=column.open_minor,
+                )
+                for column in found.columns
             )
-            if any(day.in_books_minor or day.open_minor for day in found.days)
+            if any(column.in_books_minor or column.open_minor for column in found.columns)
             else (),
         )
         for found in table.summaries
@@ -84,12 +90,12 @@ def _chips(query: PaymentQuery, table: PaymentsTable, service_name: str) -> tupl
         views.Chip(
             label="All",
             href=query.with_(show="all").href(PATH),
-            count=sum(table.counts.values()),
+            count=sum(table.counts.values()) if table.counts is not None else None,
             is_current=query.show == "all",
         )
     ]
     for name, state in SHOWN.items():
-        count = table.counts[state]
+        count = table.counts[state] if table.counts is not None else None
         if state is PaymentState.UNDONE and not count and query.show != name:
             continue
         chips.append(
@@ -98,7 +104,7 @@ def _chips(query: PaymentQuery, table: PaymentsTable, service_name: str) -> tupl
                 href=query.with_(show=name).href(PATH),
                 count=count,
                 is_current=query.show == name,
-                is_alert=state is PaymentState.NEEDS_ATTENTION and count > 0,
+                is_alert=state is PaymentState.NEEDS_ATTENTION and bool(count),
             )
         )
     if query.service_id is not None:
@@ -162,7 +168,7 @@ def _document(row: TableRow, links: BooksLinks) -> views.Link | None:
 def _pager(query: PaymentQuery, table: PaymentsTable) -> views.Pager | None:
     if table.newer is None and table.older is None and table.is_first_page:
         return None
-    total = sum(table.counts[state] for state in query.states)
+    total = sum(table.counts[state] for state in query.states) if table.counts is not None else None
     return views.Pager(
         first=1 if table.is_first_page else None,
         last=len(table.rows) if table.is_first_page else None,

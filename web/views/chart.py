@@ -14,9 +14,10 @@ _MOST_BARS = 45
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayAmounts:
-    """Gross of one day in minor units: what is in the books and what is still open."""
+    """Gross of one day in minor units: what is in the books and what is still open. ``last``: of several days."""
 
     day: date
+    last: date | None = None
     in_books_minor: int = 0
     open_minor: int = 0
 
@@ -62,7 +63,7 @@ class Chart:
 
 
 def build_chart(days: Sequence[DayAmounts]) -> Chart:
-    """Lay out ``days`` (every day of the period, in order); long periods are drawn in whole weeks or more."""
+    """Lay out ``days`` (every day or month of the period, in order); many days are drawn in whole weeks or more."""
     columns = _columns(days)
     tops = [max(column.in_books_minor, 0) + max(column.open_minor, 0) for _, column in columns]
     step = _grid_step(max(tops, default=0))
@@ -89,12 +90,14 @@ def build_chart(days: Sequence[DayAmounts]) -> Chart:
 
 def _columns(days: Sequence[DayAmounts]) -> list[tuple[date, DayAmounts]]:
     """Return (first day, amounts with the last day) for every column."""
-    size = 1 if len(days) <= _MOST_BARS else -(-len(days) // _MOST_BARS // 7) * 7 or 7
+    size = -(-len(days) // _MOST_BARS) or 1
+    if size > 1 and all(day.last in (None, day.day) for day in days):
+        size = -(-len(days) // _MOST_BARS // 7) * 7 or 7
     found = []
     for start in range(0, len(days), size):
         part = days[start : start + size]
         total = DayAmounts(
-            day=part[-1].day,
+            day=part[-1].last or part[-1].day,
             in_books_minor=sum(day.in_books_minor for day in part),
             open_minor=sum(day.open_minor for day in part),
         )

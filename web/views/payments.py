@@ -33,7 +33,8 @@ class Summary:
     """Totals of the period in one settlement currency, in minor units.
 
     ``fee_minor`` and ``refund_minor`` are positive amounts that are taken away: net = gross - fee - refund.
-    ``days`` has one entry for every day of the period in order, or is empty when there is nothing to draw.
+    ``days`` has one entry for every day of the period in order, or for every month of a long one; it is empty when
+    there is nothing to draw.
     """
 
     currency: str
@@ -102,6 +103,7 @@ class PaymentsView:
     ``live_since`` is the sequence number that the rows were read at; the event stream starts behind it.
     ``q`` is the text searched for, ``keep`` the other query parameters that the search form carries along.
     ``is_filtered`` with no rows says "Nothing matches" and offers ``clear_href``.
+    ``is_counted`` is false where too many payments come into question to add up those that were found.
     ``exports``: one becomes a button, several a menu. ``is_started``: a first day was chosen.
     """
 
@@ -115,6 +117,7 @@ class PaymentsView:
     rows: tuple[PaymentRow, ...] = ()
     pager: Pager | None = None
     is_filtered: bool = False
+    is_counted: bool = True
     clear_href: str = "/payments"
     exports: tuple[Link, ...] = ()
     is_started: bool = True

@@ -19,7 +19,6 @@ from core.db.models.connections import (
     ConnectionStatus,
     Lane,
 )
-from core.db.models.drift import OthersEntry
 from core.db.models.identity import (
     FailedSignIn,
     KnownDevice,
@@ -52,7 +51,6 @@ from core.db.models.sync import (
     ClearingLine,
     ClearingReading,
     DocumentState,
-    Drift,
     ItemKind,
     ItemState,
     Operation,
@@ -60,6 +58,7 @@ from core.db.models.sync import (
     ReadState,
     SyncItem,
 )
+from core.db.models.totals import PaymentTotal, PaymentWord, Span
 
 __all__ = [
     "POSTED_KINDS",
@@ -85,7 +84,6 @@ __all__ = [
     "Customer",
     "Dispute",
     "DocumentState",
-    "Drift",
     "EventState",
     "FailedSignIn",
     "HistoryRun",
@@ -100,10 +98,11 @@ __all__ = [
     "OpeningBalance",
     "Operation",
     "OperationState",
-    "OthersEntry",
     "Payment",
     "PaymentLine",
     "PaymentState",
+    "PaymentTotal",
+    "PaymentWord",
     "Payout",
     "Process",
     "ReadState",
@@ -112,6 +111,7 @@ __all__ = [
     "RoleVersion",
     "Service",
     "ServiceSource",
+    "Span",
     "StripeEvent",
     "SyncItem",
     "Tally",

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.books.documents import LineKind
@@ -62,6 +62,13 @@ class Payment(TenantOwned, Base):
         Index("ix_payment_newest", "tenant_id", "paid_at", "id"),
         Index("ix_payment_state", "tenant_id", "state", "paid_at", "id"),
         Index("ix_payment_balance_transaction", "tenant_id", "stripe_balance_transaction_id"),
+        Index(
+            "ix_payment_stopped",
+            "tenant_id",
+            "reason",
+            sqlite_where=text("state = 'needs_attention'"),
+            postgresql_where=text("state = 'needs_attention'"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)

@@ -70,7 +70,7 @@ async def test_unreconciled_items_are_what_the_chart_calls_still_open(any_wiring
     await fill(studio)
     *records, _euro, last = read(await write(studio))
     assert {row["state"] for row in records} == {"Waiting", "Syncing", "Needs attention"}
-    still_open = sum(day.open_minor for day in (await studio.see()).summaries[0].days)
+    still_open = sum(day.open_minor for day in (await studio.see()).summaries[0].columns)
     assert last["gross"] == plain(still_open, "usd") == "601.08"
 
 

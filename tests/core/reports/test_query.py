@@ -102,7 +102,7 @@ def test_search_words(typed: str, words: tuple[str, ...]) -> None:
 
 
 def test_wildcards_stand_for_themselves() -> None:
-    assert like_pattern("50%_\\") == "%50\\%\\_\\\\%"
+    assert like_pattern("50%_\\") == "% 50\\%\\_\\\\%"
 
 
 def test_clean_drops_what_no_database_takes() -> None:
