@@ -19,6 +19,7 @@ from core.db.models.connections import (
     ConnectionStatus,
     Lane,
 )
+from core.db.models.drift import OthersEntry
 from core.db.models.identity import (
     FailedSignIn,
     KnownDevice,
@@ -51,6 +52,7 @@ from core.db.models.sync import (
     ClearingLine,
     ClearingReading,
     DocumentState,
+    Drift,
     ItemKind,
     ItemState,
     Operation,
@@ -84,6 +86,7 @@ __all__ = [
     "Customer",
     "Dispute",
     "DocumentState",
+    "Drift",
     "EventState",
     "FailedSignIn",
     "HistoryRun",
@@ -98,6 +101,7 @@ __all__ = [
     "OpeningBalance",
     "Operation",
     "OperationState",
+    "OthersEntry",
     "Payment",
     "PaymentLine",
     "PaymentState",
