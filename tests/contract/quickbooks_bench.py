@@ -4,12 +4,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-from litestar import Litestar
 
 from core.accounting import registry
 from core.accounting.port import AccountingProvider, AccountType, Company, PreparedWrite, TaxCode
@@ -21,7 +20,8 @@ from core.outgoing import Outgoing
 from tests.quickbooks_xsd import SCHEMA_FOLDER, validate_request
 from web.sandbox.clock import SandboxClock
 from web.sandbox.control import shared_control
-from web.sandbox.edge import AsgiApp, Edge
+from web.sandbox.doors import Doors
+from web.sandbox.edge import Edge
 from web.sandbox.faults import Faults
 from web.sandbox.log import RequestLog
 from web.sandbox.quickbooks import QuickBooksSandbox
@@ -59,12 +59,8 @@ def sandbox() -> Edge:
     faults, log = Faults(clock), RequestLog()
     stand_in = QuickBooksSandbox(clock, faults, log, SandboxSettings())
     control = shared_control(clock, Scheduler(clock), faults, log)
-    app = Litestar(
-        route_handlers=[*stand_in.route_handlers, *stand_in.control_handlers, *control],
-        openapi_config=None,
-        logging_config=None,
-    )
-    return Edge(cast("AsgiApp", app), clock=clock, faults=faults, log=log)
+    doors = Doors([*stand_in.route_handlers, *stand_in.control_handlers, *control])
+    return Edge(doors, clock=clock, faults=faults, log=log)
 
 
 class SchemaChecked(httpx.AsyncBaseTransport):

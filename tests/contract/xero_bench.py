@@ -4,11 +4,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
-from litestar import Litestar
 
 from core.accounting import registry
 from core.accounting.port import AccountingProvider, AccountType, Company, PreparedWrite, TaxCode
@@ -20,7 +19,8 @@ from core.outgoing import Outgoing
 from tests.xero_openapi import SPEC_FILE, query_problems, request_problems
 from web.sandbox.clock import SandboxClock
 from web.sandbox.control import shared_control
-from web.sandbox.edge import AsgiApp, Edge
+from web.sandbox.doors import Doors
+from web.sandbox.edge import Edge
 from web.sandbox.faults import FaultKind, FaultRule, Faults
 from web.sandbox.log import RequestLog
 from web.sandbox.scheduler import Scheduler
@@ -80,12 +80,8 @@ def sandbox(clock: SandboxClock) -> tuple[Edge, Faults, RequestLog]:
     faults, log = Faults(clock), RequestLog()
     stand_in = XeroSandbox(clock, faults, log, SandboxSettings())
     control = shared_control(clock, Scheduler(clock), faults, log)
-    app = Litestar(
-        route_handlers=[*stand_in.route_handlers, *stand_in.control_handlers, *control],
-        openapi_config=None,
-        logging_config=None,
-    )
-    return Edge(cast("AsgiApp", app), clock=clock, faults=faults, log=log), faults, log
+    doors = Doors([*stand_in.route_handlers, *stand_in.control_handlers, *control])
+    return Edge(doors, clock=clock, faults=faults, log=log), faults, log
 
 
 class SchemaChecked(httpx.AsyncBaseTransport):

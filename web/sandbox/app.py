@@ -7,12 +7,13 @@ from typing import Any
 
 import httpx
 import uvicorn
-from litestar import Litestar, Response, get
+from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from core.clock import Runtime
 from web.sandbox.clock import SandboxClock
 from web.sandbox.control import shared_control
+from web.sandbox.doors import Doors, plain_app
 from web.sandbox.edge import AsgiApp, Edge
 from web.sandbox.faults import Faults
 from web.sandbox.html import stylesheet
@@ -47,18 +48,16 @@ class Sandbox:
         )
         self.quickbooks = QuickBooksSandbox(self.clock, self.faults, self.log, settings)
         self.xero = XeroSandbox(self.clock, self.faults, self.log, settings)
-        self.litestar = Litestar(
+        doors = Doors(
             [
                 *self._handlers(),
                 *self.stripe.route_handlers,
                 *self.quickbooks.route_handlers,
                 *self.xero.route_handlers,
             ],
-            lifespan=[lambda _: self.running()],
-            logging_config=None,
-            openapi_config=None,
+            plain_app([], lifespan=[lambda _: self.running()]),
         )
-        self.app: AsgiApp = Edge(self.litestar, clock=self.clock, faults=self.faults, log=self.log)  # type: ignore[arg-type]  # Litestar types its scope as TypedDicts
+        self.app: AsgiApp = Edge(doors, clock=self.clock, faults=self.faults, log=self.log)
 
     async def flush(self) -> int:
         """Do everything that is due now: balance transactions, webhooks. Return the number of jobs."""

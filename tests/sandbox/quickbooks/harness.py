@@ -3,15 +3,15 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import httpx
-from litestar import Litestar
 
 from tests.quickbooks_xsd import SCHEMA_FOLDER, validate_response
 from tests.runtime import VirtualRuntime
 from web.sandbox.clock import SandboxClock
-from web.sandbox.edge import AsgiApp, Edge
+from web.sandbox.doors import Doors
+from web.sandbox.edge import Edge
 from web.sandbox.faults import Faults
 from web.sandbox.log import RequestLog
 from web.sandbox.quickbooks import QuickBooksSandbox
@@ -144,9 +144,7 @@ async def running_intuit() -> AsyncIterator[Intuit]:
     clock = SandboxClock(VirtualRuntime(), seed=7)
     faults, log, settings = Faults(clock), RequestLog(), SandboxSettings(base_url=BASE)
     sandbox = QuickBooksSandbox(clock, faults, log, settings)
-    handlers = [*sandbox.route_handlers, *sandbox.control_handlers]
-    app = Litestar(route_handlers=handlers, logging_config=None, openapi_config=None)
-    # Litestar types its scope closer than the edge does.
-    edge = Edge(cast("AsgiApp", app), clock=clock, faults=faults, log=log)
-    async with app.lifespan(), httpx.AsyncClient(transport=httpx.ASGITransport(app=edge), base_url=BASE) as http:
+    doors = Doors([*sandbox.route_handlers, *sandbox.control_handlers])
+    edge = Edge(doors, clock=clock, faults=faults, log=log)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=edge), base_url=BASE) as http:
         yield Intuit(http, sandbox, clock, faults, log, settings)
