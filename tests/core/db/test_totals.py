@@ -145,7 +145,7 @@ async def test_the_migration_counts_and_splits_what_is_there(any_wiring: Wiring,
     old = await make_payment(any_wiring, tenant.id, stripe.id, search="grace o'neil  1,234.50 1234.50 pi_1")
     config = alembic_config(any_wiring.settings.database_url)
     await any_wiring.db.engine.dispose()
-    await asyncio.to_thread(command.downgrade, config, "7b675893056b")
+    await asyncio.to_thread(command.downgrade, config, "c41d7a90be26")
     await asyncio.to_thread(command.upgrade, config, "head")
     await check_totals(any_wiring)
     async with any_wiring.db.tenant(tenant.id) as session:
