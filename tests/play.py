@@ -38,10 +38,10 @@ from core.oauth import Identity, TokenSet
 from core.sync.lanes import HEARTBEAT_S
 from core.sync.worker import Worker
 from core.wiring import Wiring, open_wiring
+from tests.apps import app_over
 from tests.factories import make_person
 from tests.outside import BASE, SANDBOX, sandbox_settings
 from tests.runtime import VirtualRuntime
-from web.app import create_app
 from web.sandbox.app import Sandbox, create_sandbox
 from web.sandbox.client import SandboxClient
 from web.sandbox.quickbooks.client import QuickBooksControl
@@ -307,7 +307,7 @@ async def playing(
         direct = httpx.ASGITransport(app=sandbox.app)
         outside = Outside(direct)
         async with open_wiring(settings, runtime=runtime, transport=outside) as wiring:
-            app = create_app(settings, wiring=wiring)
+            app = app_over(wiring)
             intake.inner = httpx.ASGITransport(app=app)  # type: ignore[arg-type]  # Litestar's stricter ASGI types
             async with app.lifespan(), httpx.AsyncClient(transport=direct, base_url=BASE) as http:
                 yield await _set_up(wiring, sandbox, http, kind, country, outside)

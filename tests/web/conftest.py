@@ -8,15 +8,15 @@ from litestar import Litestar
 
 from core.db.models import Role
 from core.wiring import Wiring
+from tests.apps import app_over
 from tests.browser import Browser
 from tests.factories import Person, make_person
-from web.app import create_app
 
 
 @pytest.fixture
 async def app(wiring: Wiring) -> AsyncIterator[Litestar]:
     """The application over a fresh SQLite database."""
-    application = create_app(wiring.settings, wiring=wiring)
+    application = app_over(wiring)
     async with application.lifespan():
         yield application
 

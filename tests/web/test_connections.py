@@ -24,11 +24,11 @@ from core.db.models import (
     Tenant,
 )
 from core.wiring import Wiring
+from tests.apps import app_over
 from tests.browser import Browser
 from tests.factories import PASSWORD, Person, make_connection
 from tests.outside import BASE, Outside
 from tests.runtime import VirtualRuntime
-from web.app import create_app
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def outside(wiring: Wiring) -> Outside:
 @pytest.fixture
 async def page(outside: Outside, owner: Person) -> AsyncIterator[Browser]:
     """A browser of the owner, whose application reaches the stand-ins."""
-    app = create_app(outside.wiring.settings, wiring=outside.wiring)
+    app = app_over(outside.wiring)
     async with app.lifespan(), Browser(app) as opened:
         opened.enter(owner)
         yield opened

@@ -8,10 +8,10 @@ from sqlalchemy import select
 
 from core.db.models import BooksAccount, Connection, ConnectionStatus
 from core.wiring import Wiring
+from tests.apps import app_over
 from tests.factories import Person, make_connection
 from tests.outside import Outside
 from tests.web.conftest import Browser
-from web.app import create_app
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def outside(wiring: Wiring) -> Outside:
 
 @pytest.fixture
 async def page(outside: Outside, owner: Person) -> AsyncIterator[Browser]:
-    app = create_app(outside.wiring.settings, wiring=outside.wiring)
+    app = app_over(outside.wiring)
     async with app.lifespan(), Browser(app) as opened:
         opened.enter(owner)
         yield opened

@@ -10,12 +10,12 @@ from sqlalchemy import select
 from core.db.models import ItemKind, OpeningBalance, SyncItem, Tenant
 from core.reasons import Reason
 from core.sync.worker import Worker
+from tests.apps import app_over
 from tests.browser import Browser
 from tests.factories import Person
 from tests.outside import BASE, Outside
 from tests.runtime import VirtualRuntime
 from tests.web.test_connections import connect, map_everything
-from web.app import create_app
 from web.sandbox.client import SandboxClient
 
 FIRST = {"first_day": "2026-02-20"}
@@ -28,7 +28,7 @@ def outside(wiring: object) -> Outside:
 
 @pytest.fixture
 async def page(outside: Outside, owner: Person) -> AsyncIterator[Browser]:
-    app = create_app(outside.wiring.settings, wiring=outside.wiring)
+    app = app_over(outside.wiring)
     async with app.lifespan(), Browser(app) as opened:
         opened.enter(owner)
         yield opened

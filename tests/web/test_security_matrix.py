@@ -12,13 +12,13 @@ from sqlalchemy import inspect, select
 from core.db.models import Membership, Tenant
 from core.db.types import Base
 from core.wiring import Wiring
+from tests.apps import app_over
 from tests.browser import Browser
 from tests.factories import Person, make_person
 from tests.outside import Outside
 from tests.runtime import START
 from tests.web.matrix import MATRIX, Line, make_things
 from tests.web.routes import fill, walk
-from web.app import create_app
 from web.sessions import session_csrf_token
 
 LINES = [pytest.param(*key, line, id=" ".join(key)) for key, line in MATRIX.items()]
@@ -32,7 +32,7 @@ HTMX = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Current-URL": "h
 async def app(wiring: Wiring) -> AsyncIterator[Litestar]:
     """The application, with stand-ins of the providers to talk to."""
     outside = Outside(wiring).wiring
-    application = create_app(outside.settings, wiring=outside)
+    application = app_over(outside)
     async with application.lifespan():
         yield application
 

@@ -24,11 +24,11 @@ from core.intake.webhook import Inbox, StorageError, row_of
 from core.oauth import Identity
 from core.sync.inbox import route_events
 from core.wiring import Wiring
+from tests.apps import app_over
 from tests.factories import make_connection, make_person
 from tests.postgres import Cluster
 from tests.runtime import START, VirtualRuntime
 from tests.stripe_events import encode, event, sign
-from web.app import create_app
 
 PATH = "/webhooks/stripe"
 
@@ -57,7 +57,7 @@ class Gate:
 
 
 async def _open(wiring: Wiring) -> AsyncIterator[Gate]:
-    app = create_app(wiring.settings, wiring=wiring)
+    app = app_over(wiring)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="https://tieout.test") as http:
         yield Gate(wiring, http, app.state.background.inbox)

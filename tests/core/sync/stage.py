@@ -27,11 +27,11 @@ from core.mapping.save import save_mapping
 from core.oauth import Identity, TokenSet
 from core.sync.worker import Worker
 from core.wiring import Wiring, open_wiring
+from tests.apps import app_over
 from tests.core.sync.story_stripe import StoryStripe
 from tests.factories import make_person
 from tests.runtime import VirtualRuntime
 from tests.stripe_events import sign
-from web.app import create_app
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ async def staged(settings: Settings, story: dict[str, Any], folder: Path) -> Asy
         owner = Owner(made.tenant_id, made.user_id, made.session_hash)
         await _connect_stripe(wiring, owner, story["account"])
         books = await _keep_books(wiring, owner)
-        app = create_app(settings, wiring=wiring)
+        app = app_over(wiring)
         transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]  # Litestar's stricter ASGI types
         async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url=settings.app_base_url) as http:
             yield Stage(wiring, http, Worker(wiring), books, owner, runtime)
