@@ -46,6 +46,9 @@ MATRIX: dict[tuple[str, str], Line] = {
     ("GET", "/static/{name:str}"): Line(open_to="machine", owner=404, member=404, path={"name": "nothing.css"}),
     ("GET", "/health"): Line(open_to="machine"),
     ("GET", "/ready"): Line(open_to="machine"),
+    # Closed to everybody where no operator's token is set; tests/web/test_metrics.py opens it.
+    ("GET", "/metrics"): Line(open_to="machine", owner=404, member=404),
+    ("GET", "/metrics.txt"): Line(open_to="machine", owner=404, member=404),
     ("POST", "/webhooks/stripe"): Line(open_to="provider", owner=400, member=400),
     ("POST", "/webhooks/stripe/{endpoint_token:str}"): Line(
         open_to="provider", owner=400, member=400, path={"endpoint_token": "f" * 64}

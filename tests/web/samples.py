@@ -825,6 +825,62 @@ PAYOUT_ON_ITS_WAY = replace(
 )
 
 # name of the sample -> template and context
+METRICS = views.MetricsView(
+    at="2026-11-20 15:04:00 UTC",
+    verdict="Something stands still.",
+    findings=(
+        views.FindingLine(
+            level="broken",
+            text="No worker is alive: events are taken and kept, but nothing gets into the books.",
+            do="Start `tieout worker` beside PostgreSQL, or `tieout web` on SQLite; then look at its log.",
+        ),
+        views.FindingLine(level="warning", text="Resting: 1 connection to Xero, which asked for it.", do="Nothing."),
+    ),
+    headlines=(("Due now", "14"), ("Oldest waiting", "9 minutes"), ("Database", "12.4 MB")),
+    queue=views.BarTable(
+        key="queue",
+        title="Queue",
+        lede="Tries to come: 2 within five minutes.",
+        columns=("Kind", "Items", "Due", "Held", "Oldest"),
+        rows=(
+            views.BarRow(
+                label="Fetch payment",
+                note="Pending",
+                figure="1,204",
+                value=1204,
+                most=1204,
+                notes=("14", "0", "2 hours"),
+            ),
+            views.BarRow(label="Sale", note="Pending", figure="3", value=3, most=1204, notes=("0", "3", "–")),
+        ),
+    ),
+    stopped=views.BarTable(key="stopped", title="Stopped", columns=("Kind", "Items"), rows=(), empty="Nothing."),
+    calls=views.BarTable(
+        key="calls",
+        title="How providers answer",
+        columns=("Provider", "Errors", "Calls", "Errors, day", "Calls, day"),
+        rows=(
+            views.BarRow(
+                label="Xero",
+                note="70 written, 30 slowed down",
+                figure="30 %",
+                value=30,
+                most=100,
+                notes=("100", "2.1 %", "9,120"),
+            ),
+        ),
+    ),
+    budgets=views.BarTable(key="budgets", title="Call budgets", columns=("Provider", "Share"), rows=()),
+    lanes=views.FigureTable(
+        key="lanes",
+        title="Connections",
+        lede="How many are worked on, left by a dead worker, or resting.",
+        columns=("Provider", "All", "At work", "Left", "Resting"),
+        rows=(("Stripe", "12", "1", "0", "0"), ("Xero", "3", "0", "0", "1")),
+    ),
+    processes=views.FigureTable(key="processes", title="Processes", columns=("Process", "State"), rows=()),
+)
+
 PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "payments": ("payments/index.html", {"shell": SHELL, "view": PAYMENTS}),
     "payments-empty": (
@@ -950,6 +1006,7 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
             ),
         },
     ),
+    "metrics": ("metrics/index.html", {"door": DOOR, "view": METRICS}),
     "error": (
         "errors/error.html",
         {

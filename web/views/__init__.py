@@ -9,6 +9,7 @@ from web.views.connections import ChooseCompanyView, ConnectionCard, Connections
 from web.views.doors import Door, ErrorView, SignInView, SignUpView, StepUpView
 from web.views.history import AlikeLine, CountLine, DryRunView, HistoryView, Meter, StopLine, TrialLine
 from web.views.mapping import Choice, ChoiceGroup, MappingRow, MappingView, RoleField
+from web.views.metrics import BarRow, BarTable, FigureTable, FindingLine, MetricsView
 from web.views.payment import (
     DocumentRow,
     Fact,
@@ -38,6 +39,8 @@ __all__ = [
     "AccountsView",
     "AlikeLine",
     "Attention",
+    "BarRow",
+    "BarTable",
     "CategoryQuestion",
     "CertificateLine",
     "Chip",
@@ -55,6 +58,8 @@ __all__ = [
     "DryRunView",
     "ErrorView",
     "Fact",
+    "FigureTable",
+    "FindingLine",
     "FirstDay",
     "HealthLine",
     "HistoryView",
@@ -63,6 +68,7 @@ __all__ = [
     "MappingRow",
     "MappingView",
     "Meter",
+    "MetricsView",
     "MonthView",
     "NavItem",
     "Notice",
