@@ -47,6 +47,7 @@ class LaneWork:
         self.paused = False
         self.paused_until: datetime | None = None
         self.next_call_at = claim.next_call_at
+        self._was_left = claim.was_left
         self.reconnect_reason = Reason.RECONNECT_STRIPE
 
     @property
@@ -67,6 +68,11 @@ class LaneWork:
         interval = timedelta(seconds=1 / calls_per_second)
         now = self.runtime.now()
         due = self.next_call_at or now
+        if self._was_left:
+            # Its owner died and did not say when it called last. As if it had just spent its burst: one more for each
+            # death would make more calls than the provider takes.
+            self._was_left = False
+            due = max(due, now + interval * burst)
         if due - interval * (burst - 1) > now:
             await self.runtime.sleep((due - interval * (burst - 1) - now).total_seconds())
             now = self.runtime.now()

@@ -23,20 +23,26 @@ from core.logging import get_logger
 from core.reasons import Reason
 from core.signals import WORK
 
-LEASE = timedelta(seconds=60)
-HEARTBEAT_S = 20.0
+LEASE = timedelta(seconds=45)
+"""A dead owner's lane has another one within a minute: this, the sweep, and what a slow machine needs."""
+
+HEARTBEAT_S = 15.0
 
 log = get_logger("lanes")
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A lane that is ours until the lease ends; ``fence`` proves it at every write."""
+    """A lane that is ours until the lease ends; ``fence`` proves it at every write.
+
+    ``was_left``: its last owner did not give it back, so nobody wrote down when it called last.
+    """
 
     tenant_id: UUID
     connection_id: UUID
     fence: int
     next_call_at: datetime | None
+    was_left: bool = False
 
 
 async def claim_lanes(db: Database, limit: int) -> list[Claim]:
@@ -63,7 +69,7 @@ async def free_lanes(db: Database) -> None:
             await session.execute(
                 update(Lane)
                 .where(Lane.lease_until.is_not(None))
-                .values(lease_until=None)
+                .values(lease_until=await db.now(session))
                 .execution_options(synchronize_session=False)
             )
 
@@ -73,7 +79,7 @@ async def free_lanes(db: Database) -> None:
 async def _claim(session: AsyncSession, now: datetime, limit: int) -> list[Claim]:
     has_due = exists().where(SyncItem.connection_id == Lane.connection_id, SyncItem.due_at <= now, may_run())
     free = (
-        select(Lane.connection_id)
+        select(Lane.connection_id, Lane.lease_until)
         .where(
             or_(Lane.lease_until.is_(None), Lane.lease_until <= now),
             or_(Lane.hold_until.is_(None), Lane.hold_until <= now),
@@ -83,17 +89,17 @@ async def _claim(session: AsyncSession, now: datetime, limit: int) -> list[Claim
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    ids = (await session.execute(free)).scalars().all()
-    if not ids:
+    found = {row[0]: row[1] for row in await session.execute(free)}
+    if not found:
         return []
     taken = await session.execute(
         update(Lane)
-        .where(Lane.connection_id.in_(ids))
+        .where(Lane.connection_id.in_(found))
         .values(lease_until=now + LEASE, fence=Lane.fence + 1, served_at=now)
         .returning(Lane.tenant_id, Lane.connection_id, Lane.fence, Lane.next_call_at)
         .execution_options(synchronize_session=False)
     )
-    return [Claim(*row) for row in taken.all()]
+    return [Claim(*row, was_left=found[row[1]] is not None) for row in taken.all()]
 
 
 def may_run() -> ColumnElement[bool]:
@@ -169,7 +175,7 @@ async def note_failures(session: AsyncSession, claim: Claim, failures: int) -> N
 
 @asynccontextmanager
 async def heartbeat(db: Database, claim: Claim) -> AsyncIterator[None]:
-    """Renew the lease every 20 s while the block runs, so that a slow provider does not cost the lane."""
+    """Renew the lease every 15 s while the block runs, so that a slow provider does not cost the lane."""
 
     async def beat() -> None:
         while True:
