@@ -6,7 +6,7 @@ The one module that writes tenant tables below the ORM, so it checks the tenant 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import Table, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -46,3 +46,11 @@ async def upsert(
         index_elements=list(key), set_={name: statement.excluded[name] for name in update}
     ).returning(next(iter(_table(model).primary_key.columns)))
     return (await session.execute(statement, execution_options=ROWS_CHECKED)).scalar_one()
+
+
+async def insert_rows(session: AsyncSession, model: type[Base], rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows as they are, each with the same columns, in one statement."""
+    if not rows:
+        return
+    check_rows(session, model, rows)
+    await session.execute(insert(_table(model)), list(rows), execution_options=ROWS_CHECKED)

@@ -6,7 +6,7 @@ looked up, and what is missing travels in a new batch under a new key, or alone.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -40,8 +40,18 @@ async def any_open(session: AsyncSession, connection_id: UUID) -> bool:
     return (await session.execute(open_.limit(1))).first() is not None
 
 
-async def compose(session: AsyncSession, lane: BooksLane, steps: Sequence[Step], now: datetime) -> list[Call]:
-    """Turn the steps of a round into calls: together what may travel together, the rest alone."""
+async def compose(
+    session: AsyncSession, lane: BooksLane, steps: Sequence[Step], known: Mapping[str, Operation], now: datetime
+) -> list[Call]:
+    """Turn the steps of a round into calls: together what may travel together, the rest alone.
+
+    Args:
+        session: of the tenant, with the items locked.
+        lane: of the books.
+        steps: whose intents were written in this transaction.
+        known: their operations, by key.
+        now: database time.
+    """
     calls: list[Call] = []
     for (kind, move), group in _groups(steps, lane.limits).items():
         size = lane.limits.together[kind]
@@ -50,7 +60,7 @@ async def compose(session: AsyncSession, lane: BooksLane, steps: Sequence[Step],
             if len(part) == 1:
                 calls.append(Call(part))
             elif move is Move.SEND:
-                calls.append(Call(part, await _commit(session, lane, kind, part, now)))
+                calls.append(Call(part, await _commit(session, lane, kind, part, known, now)))
             else:
                 calls.append(Call(part))
     together = {step.operation_key for call in calls for step in call.steps}
@@ -67,11 +77,15 @@ def _groups(steps: Sequence[Step], limits: Limits) -> dict[tuple[DocumentKind, M
 
 
 async def _commit(
-    session: AsyncSession, lane: BooksLane, kind: DocumentKind, steps: Sequence[Step], now: datetime
+    session: AsyncSession,
+    lane: BooksLane,
+    kind: DocumentKind,
+    steps: Sequence[Step],
+    members: Mapping[str, Operation],
+    now: datetime,
 ) -> str:
     """Write down who travels in one call; return its key."""
     keys = [step.operation_key for step in steps]
-    members = {row.key: row for row in await _operations(session, lane, keys)}
     # How often each was sent makes the generation: what is sent again after a doubt travels under another key.
     names = "|".join(f"{key}.{members[key].sends}" for key in keys)
     key = operation_key(lane.claim.connection_id, "batch", f"{kind.value}:{names}", 0)
@@ -91,7 +105,6 @@ async def _commit(
     row.sends, row.first_sent_at, row.settled_at = 1, now, None
     for position, member in enumerate(keys):
         members[member].batch_id, members[member].batch_position = row.id, position
-    await session.flush()
     return key
 
 
@@ -155,11 +168,6 @@ async def _members(session: AsyncSession, row: Batch) -> list[Operation]:
 async def _items(session: AsyncSession, members: Sequence[Operation]) -> list[SyncItem]:
     ids = {member.item_id for member in members}
     statement = select(SyncItem).where(SyncItem.id.in_(ids)).order_by(SyncItem.id).with_for_update()
-    return list((await session.execute(statement)).scalars())
-
-
-async def _operations(session: AsyncSession, lane: BooksLane, keys: Sequence[str]) -> list[Operation]:
-    statement = select(Operation).where(Operation.connection_id == lane.claim.connection_id, Operation.key.in_(keys))
     return list((await session.execute(statement)).scalars())
 
 

@@ -1,6 +1,6 @@
 """Items: what is to be brought up to date, and when. The items are the queue."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -189,6 +189,27 @@ async def fill_clearing_lines(session: AsyncSession, payment: Payment) -> None:
         .values(stripe_balance_transaction_id=payment.stripe_balance_transaction_id)
         .execution_options(synchronize_session=False)
     )
+
+
+async def fill_all_clearing_lines(session: AsyncSession, payments: Sequence[Payment]) -> None:
+    """The same for several payments: nearly always Stripe had made it before the sale was planned."""
+    known = {payment.id: payment for payment in payments if payment.stripe_balance_transaction_id is not None}
+    if not known:
+        return
+    unnamed = (
+        select(SyncItem.payment_id)
+        .join(BooksDocument, BooksDocument.item_id == SyncItem.id)
+        .join(ClearingLine, ClearingLine.document_id == BooksDocument.id)
+        .where(
+            SyncItem.payment_id.in_(known),
+            SyncItem.kind == ItemKind.SALE,
+            ClearingLine.stripe_balance_transaction_id.is_(None),
+        )
+        .distinct()
+    )
+    for payment_id in (await session.execute(unnamed)).scalars().all():
+        if payment_id is not None:
+            await fill_clearing_lines(session, known[payment_id])
 
 
 async def offer_sale(session: AsyncSession, payment: Payment, *, now: datetime, is_news: bool = False) -> None:

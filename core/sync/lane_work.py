@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
@@ -34,6 +34,16 @@ from core.sync.plan import ConnectedBooks
 from core.wiring import Wiring
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A lane's breaker, its pause, and the rates that its items wait for."""
+
+    failures: int
+    paused: bool
+    paused_until: datetime | None
+    rates_wanted: dict[tuple[str, date], list[UUID]]
 
 
 class LaneWork:
@@ -189,6 +199,16 @@ class BooksLane(LaneWork):
         if self._books is None:
             self._books = open_books(self.wiring, self.connection, self._token or "")
         return self._books
+
+    def standing(self) -> Standing:
+        """Return what a transaction changes of the lane itself, to go back to should it be undone."""
+        rates = {rate: list(items) for rate, items in self.rates_wanted.items()}
+        return Standing(self.failures, self.paused, self.paused_until, rates)
+
+    def stand_as(self, before: Standing) -> None:
+        """Go back to what the lane was before a transaction that was undone."""
+        self.failures, self.paused, self.paused_until = before.failures, before.paused, before.paused_until
+        self.rates_wanted = before.rates_wanted
 
     async def call(self, step: Step) -> Report:
         """Make one call for one step; see :meth:`make`."""

@@ -1,5 +1,7 @@
 """From rows to the pure planner: facts of a payment, the mapping in force, the books as last read."""
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from uuid import UUID
@@ -44,7 +46,7 @@ async def plan_now(
     Raises:
         StopError: why nothing can be posted yet.
     """
-    facts = await sale_facts(session, payment, profile.home_currency)
+    facts = profile.sales.get(payment.id) or await sale_facts(session, payment, profile.home_currency)
     rules = profile.rules or await load_rules(session, profile.connection_id)
     books = await books_profile(session, profile)
     if is_presented(facts, books):
@@ -90,6 +92,7 @@ class ConnectedBooks:
         self.connection_id = connection.id
         self.name = name
         self.home_currency = connection.currency
+        self.sales: dict[UUID, SaleFacts] = {}
         self.rules: MappingRules | None = None
         self.profile: BooksProfile | None = None
 
@@ -99,58 +102,92 @@ class ConnectedBooks:
         self.profile = await books_profile(session, self)
         return self.profile
 
+    async def remember_sales(self, session: AsyncSession, payments: Sequence[Payment]) -> None:
+        """Keep the facts of several sales of this moment."""
+        self.sales = await sales_facts(session, payments, self.home_currency)
+
     def forget(self) -> None:
-        """Read decisions anew from now on."""
+        """Read decisions and facts anew from now on."""
+        self.sales = {}
         self.rules = self.profile = None
 
 
 async def sale_facts(session: AsyncSession, payment: Payment, home_currency: str) -> SaleFacts:
     """Gather the facts of one payment from its rows."""
-    statement = (
-        select(PaymentLine, Service.name)
-        .join(Service, Service.id == PaymentLine.service_id)
-        .where(PaymentLine.payment_id == payment.id)
-        .order_by(PaymentLine.position)
-    )
-    lines = tuple(
-        FactLine(
-            kind=line.kind,
-            service_id=line.service_id,
-            service_name=name,
-            description=line.description,
-            amount_minor=line.amount_minor,
-            tax_minor=line.tax_minor,
-            has_tax=line.has_tax,
-            stripe_field=line.stripe_field,
-            found_by=line.found_by,
+    return (await sales_facts(session, [payment], home_currency))[payment.id]
+
+
+async def sales_facts(session: AsyncSession, payments: Sequence[Payment], home_currency: str) -> dict[UUID, SaleFacts]:
+    """Gather the facts of several payments from their rows, by payment."""
+    lines = await _lines(session, payments)
+    days = await _book_dates(session, payments)
+    clients = await _clients(session, payments)
+    return {
+        payment.id: SaleFacts(
+            source_id=payment.source_id,
+            stripe_charge_id=payment.stripe_charge_id,
+            stripe_balance_transaction_id=payment.stripe_balance_transaction_id,
+            amount_minor=payment.amount_minor,
+            currency=payment.currency,
+            settled_minor=payment.settled_minor,
+            settled_currency=payment.settled_currency,
+            book_date=days.get(payment.stripe_balance_transaction_id or "") or payment.book_date,
+            customer=_customer_document(clients[payment.customer_id], home_currency),
+            lines=tuple(lines[payment.id]),
         )
-        for line, name in (await session.execute(statement)).all()
-    )
-    return SaleFacts(
-        source_id=payment.source_id,
-        stripe_charge_id=payment.stripe_charge_id,
-        stripe_balance_transaction_id=payment.stripe_balance_transaction_id,
-        amount_minor=payment.amount_minor,
-        currency=payment.currency,
-        settled_minor=payment.settled_minor,
-        settled_currency=payment.settled_currency,
-        book_date=await _book_date(session, payment),
-        customer=await customer_document(session, payment, home_currency),
-        lines=lines,
-    )
+        for payment in payments
+    }
 
 
-async def _book_date(session: AsyncSession, payment: Payment) -> date:
-    """Return the local day on which the money reached Stripe's balance; until that is known, the day of the payment."""
-    moved = select(BalanceTransaction.book_date).where(
-        BalanceTransaction.stripe_id == payment.stripe_balance_transaction_id
+async def _lines(session: AsyncSession, payments: Sequence[Payment]) -> Mapping[UUID, list[FactLine]]:
+    statement = (
+        select(
+            PaymentLine.payment_id,
+            PaymentLine.kind,
+            PaymentLine.service_id,
+            Service.name,
+            PaymentLine.description,
+            PaymentLine.amount_minor,
+            PaymentLine.tax_minor,
+            PaymentLine.has_tax,
+            PaymentLine.stripe_field,
+            PaymentLine.found_by,
+        )
+        .join(Service, Service.id == PaymentLine.service_id)
+        .where(PaymentLine.payment_id.in_([payment.id for payment in payments]))
+        .order_by(PaymentLine.payment_id, PaymentLine.position)
     )
-    return (await session.execute(moved)).scalar_one_or_none() or payment.book_date
+    found: defaultdict[UUID, list[FactLine]] = defaultdict(list)
+    for payment_id, *line in (await session.execute(statement)).all():
+        found[payment_id].append(FactLine(*line))
+    return found
+
+
+async def _book_dates(session: AsyncSession, payments: Sequence[Payment]) -> dict[str, date | None]:
+    """Return the local days on which the money reached Stripe's balance, as far as they are known.
+
+    Until then it is the day of the payment that counts.
+    """
+    ids = [payment.stripe_balance_transaction_id for payment in payments if payment.stripe_balance_transaction_id]
+    if not ids:
+        return {}
+    moved = select(BalanceTransaction.stripe_id, BalanceTransaction.book_date).where(
+        BalanceTransaction.stripe_id.in_(ids)
+    )
+    return {row.stripe_id: row.book_date for row in (await session.execute(moved)).all()}
+
+
+async def _clients(session: AsyncSession, payments: Sequence[Payment]) -> dict[UUID, Customer]:
+    statement = select(Customer).where(Customer.id.in_({payment.customer_id for payment in payments}))
+    return {row.id: row for row in (await session.execute(statement)).scalars()}
 
 
 async def customer_document(session: AsyncSession, payment: Payment, currency: str) -> CustomerDocument:
     """Return the payment's client as the books should know them."""
-    customer = await session.get_one(Customer, payment.customer_id)
+    return _customer_document(await session.get_one(Customer, payment.customer_id), currency)
+
+
+def _customer_document(customer: Customer, currency: str) -> CustomerDocument:
     return CustomerDocument(
         customer_id=str(customer.id),
         name=customer.name,

@@ -59,7 +59,10 @@ async def advance(lane: BooksLane, item_id: UUID, report: Report | None) -> Step
     async def work(session: AsyncSession, now: datetime) -> Step | None:
         payment, item = await _locked(session, item_id)
         pass_ = Pass()
+        keys = [report.step.operation_key] if report is not None else []
+        await pass_.shelf.fill(session, lane.claim.connection_id, [item_id], keys=keys)
         step = await Posting(lane, session, item, payment, now, pass_).advance(report)
+        await pass_.write_down(session, now)
         await lane.count(session, pass_.posted, now)
         await touch(session, lane.claim.tenant_id)
         return step

@@ -22,9 +22,9 @@ from core.db.models import (
 from core.errors import StopError
 from core.reasons import Reason
 from core.sync.documents import freeze, thaw
-from core.sync.items import difference, fill_clearing_lines, is_begun
+from core.sync.items import difference, is_begun
 from core.sync.planners import after_freeze, plan
-from core.sync.planners.offers import offer_late_fees, wake_dependents
+from core.sync.planners.offers import offer_late_fees
 from core.sync.posting_state import PostingState
 
 _GROWING = frozenset({ItemKind.REFUND, ItemKind.DISPUTE, ItemKind.PAYOUT})
@@ -34,13 +34,8 @@ _GROWING = frozenset({ItemKind.REFUND, ItemKind.DISPUTE, ItemKind.PAYOUT})
 class PostingPlan(PostingState):
     """Plans and freezes the documents of an item. What stands, or may stand, is never planned anew."""
 
-    async def _rows(self) -> list[BooksDocument]:
-        statement = (
-            select(BooksDocument)
-            .where(BooksDocument.item_id == self.item.id, BooksDocument.state != DocumentState.DROPPED)
-            .order_by(BooksDocument.position, BooksDocument.plan_version)
-        )
-        return list((await self.session.execute(statement)).scalars())
+    def _rows(self) -> list[BooksDocument]:
+        return self.pass_.shelf.documents(self.item.id)
 
     async def _grow(self, rows: Sequence[BooksDocument]) -> bool:
         """Freeze what should stand beside ``rows`` and does not; say whether there was anything.
@@ -63,9 +58,8 @@ class PostingPlan(PostingState):
         for part in missing:
             self._freeze(part, parts.index(part), clearing)
         if missing:
-            await self.session.flush()
             await after_freeze(self.session, self.item, planned)
-            await self._tell_waiting()
+            self._tell_waiting()
         return bool(missing)
 
     def _is_whole(self, rows: Sequence[BooksDocument]) -> bool:
@@ -90,7 +84,7 @@ class PostingPlan(PostingState):
 
     async def _drop_outdated(self) -> None:
         """Let go of a plan that facts or mapping have left behind, as long as nothing of it can stand (F22)."""
-        rows = await self._rows()
+        rows = self._rows()
         if not rows or not self._is_whole(rows):
             return
         begun = await self.session.execute(select(SyncItem.id).where(SyncItem.id == self.item.id, is_begun()))
@@ -130,6 +124,7 @@ class PostingPlan(PostingState):
             position=position,
         )
         self.session.add(row)
+        self.pass_.shelf.add_document(row)
         if clearing_account_id is not None:
             self.session.add_all(self._clearing_lines(row.id, document, clearing_account_id))
 
@@ -150,6 +145,9 @@ class PostingPlan(PostingState):
         ]
 
     async def _clearing_account(self) -> str | None:
+        if self.lane.profile.profile is not None:
+            chosen = self.lane.profile.profile.roles.get(AccountRole.CLEARING)
+            return chosen.account_id if chosen is not None else None
         statement = (
             select(RoleVersion.account_id)
             .where(RoleVersion.connection_id == self.connection_id, RoleVersion.role == AccountRole.CLEARING)
@@ -158,17 +156,17 @@ class PostingPlan(PostingState):
         )
         return (await self.session.execute(statement)).scalar_one_or_none()
 
-    async def _tell_waiting(self) -> None:
+    def _tell_waiting(self) -> None:
         """Let refunds and disputes go on that waited for this sale."""
         if self.payment is not None:
-            await wake_dependents(self.session, self.payment, now=self.now)
+            self.pass_.sold[self.payment.id] = self.payment
 
     async def _settled_in_books(self) -> None:
         """Everything that should stand stands."""
         if self.payment is not None:
-            await fill_clearing_lines(self.session, self.payment)
+            self.pass_.booked[self.payment.id] = self.payment
             self.pass_.posted.payments += self.item.done == 0
         self._finish()
-        await self._tell_waiting()
+        self._tell_waiting()
         if self.item.kind is ItemKind.FEES:
             await offer_late_fees(self.session, self.item, now=self.now)

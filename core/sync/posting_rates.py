@@ -19,7 +19,7 @@ from core.errors import (
 )
 from core.reasons import Reason
 from core.sync.lane_work import BooksLane
-from core.sync.posting_state import PostingState
+from core.sync.posting_state import Pass, PostingState
 
 
 class _Refused(PostingState):
@@ -76,10 +76,12 @@ async def _stop(lane: BooksLane, item_ids: Sequence[UUID], refused: ProviderReje
     """The books know no such rate: that will not change by itself."""
 
     async def work(session: AsyncSession, now: datetime) -> None:
+        pass_ = Pass()
         for item in await _waiting(session, item_ids):
             is_sale = item.kind is ItemKind.SALE and item.payment_id is not None
             payment = await session.get_one(Payment, item.payment_id) if is_sale else None
-            _Refused(lane, session, item, payment, now).tell(refused)
+            _Refused(lane, session, item, payment, now, pass_).tell(refused)
+        await pass_.write_down(session, now)
 
     await lane.record(work)
 

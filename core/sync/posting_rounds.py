@@ -1,12 +1,13 @@
 """Posting many items side by side, in rounds, so that their documents travel together.
 
 A round is one transaction and the calls after it: settle what the last calls brought, decide each item's next step,
-write down who travels with whom, commit, call. Each item has its own savepoint: what breaks one leaves the others be.
+write down who travels with whom, commit, call. What breaks one item leaves the others be.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import select
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.db.models import ItemKind, Payment, SyncItem
 from core.errors import LeaseLostError
 from core.live import touch
+from core.logging import get_logger
 from core.sync import batch
 from core.sync.lane_work import BooksLane
 from core.sync.operations import Call, Report, Step
@@ -24,6 +26,8 @@ from core.sync.posting_rates import read_wanted
 from core.sync.posting_state import Pass
 
 Broken = dict[UUID, Exception]
+
+log = get_logger("posting_rounds")
 
 
 @dataclass(slots=True)
@@ -87,42 +91,84 @@ async def repeat_batches(lane: BooksLane, *, is_stopping: Callable[[], bool]) ->
 
 
 async def _plan_round(lane: BooksLane, item_ids: Sequence[UUID], made: _Made, *, ends: bool) -> _Planned:
-    async def work(session: AsyncSession, now: datetime) -> _Planned:
-        pass_, planned, steps = Pass(), _Planned(), []
+    """Plan a round in one go; where anything breaks, undo that and plan it again with each item by itself.
+
+    Savepoints around each item cost more than all that is between them, and are needed once in a thousand rounds.
+    """
+
+    async def work(session: AsyncSession, now: datetime, *, apart: bool) -> _Planned:
+        pass_, planned = Pass(), _Planned()
         for call, reports in made.calls:
             await batch.settle(session, lane, call, reports, now)
         items = await _locked(session, item_ids)
-        # All of one transaction are planned by the same decisions: reading them for each was half of a round.
-        await lane.profile.remember(session)
+        keys = [report.step.operation_key for report in made.reports.values()]
+        await pass_.shelf.fill(session, lane.claim.connection_id, item_ids, keys=keys)
+        await _remember(lane, session, items, pass_)
+        steps = []
         for item_id in item_ids:
             payment, item = items[item_id]
-            try:
-                async with session.begin_nested():
-                    posting = Posting(lane, session, item, payment, now, pass_)
-                    step = await _advance(posting, made.reports.get(item_id), ends=ends)
-            except LeaseLostError:
-                raise
-            except DBAPIError as exc:
-                if isinstance(exc, OperationalError) or exc.connection_invalidated:
-                    raise
-                planned.broken[item_id] = exc
-            except Exception as exc:  # noqa: BLE001 - the fault of one item must not spoil the others (F33)
-                planned.broken[item_id] = exc
-            else:
-                if step is not None:
-                    steps.append(step)
-                    planned.whose[step.operation_key] = item_id
-                elif posting.waits_for_round:
-                    planned.waiting.append(item_id)
-        planned.calls = await batch.compose(session, lane, steps, now)
+            posting = Posting(lane, session, item, payment, now, pass_)
+            advancing = _advance(posting, made.reports.get(item_id), ends=ends)
+            step = await (_apart(session, posting, planned, advancing) if apart else advancing)
+            if step is not None:
+                steps.append(step)
+                planned.whose[step.operation_key] = item_id
+            elif posting.waits_for_round and item_id not in planned.broken:
+                planned.waiting.append(item_id)
+        planned.calls = await batch.compose(session, lane, steps, pass_.shelf.operations, now)
+        await pass_.write_down(session, now)
         await lane.count(session, pass_.posted, now)
         await touch(session, lane.claim.tenant_id)
         return planned
 
+    before = lane.standing()
     try:
-        return await lane.record(work)
+        return await lane.record(partial(work, apart=False))
+    except (LeaseLostError, OperationalError):
+        raise
+    except Exception as exc:  # whatever it is: planned apart, it stops the item at fault alone (F33)
+        if isinstance(exc, DBAPIError) and exc.connection_invalidated:
+            raise
+        log.warning("round_apart", connection_id=str(lane.claim.connection_id), exc_info=exc)
+        lane.profile.forget()
+        lane.stand_as(before)
+        return await lane.record(partial(work, apart=True))
     finally:
         lane.profile.forget()
+
+
+async def _remember(
+    lane: BooksLane,
+    session: AsyncSession,
+    items: Mapping[UUID, tuple[Payment | None, SyncItem]],
+    pass_: Pass,
+) -> None:
+    """Read for all what planning reads for each: the decisions in force, and the facts of sales without a plan."""
+    unplanned = [payment for payment, item in items.values() if payment and not pass_.shelf.documents(item.id)]
+    if any(not pass_.shelf.documents(item.id) for _, item in items.values()):
+        await lane.profile.remember(session)
+    if unplanned:
+        await lane.profile.remember_sales(session, unplanned)
+
+
+async def _apart(
+    session: AsyncSession, posting: Posting, planned: _Planned, advancing: Awaitable[Step | None]
+) -> Step | None:
+    """Carry one item on in a savepoint of its own; what breaks it is noted, and leaves nothing behind."""
+    attempts = len(posting.pass_.attempts)
+    try:
+        async with session.begin_nested():
+            return await advancing
+    except LeaseLostError:
+        raise
+    except DBAPIError as exc:
+        if isinstance(exc, OperationalError) or exc.connection_invalidated:
+            raise
+        planned.broken[posting.item_id] = exc
+    except Exception as exc:  # noqa: BLE001 - the fault of one item must not spoil the others (F33)
+        planned.broken[posting.item_id] = exc
+    del posting.pass_.attempts[attempts:]
+    return None
 
 
 async def _advance(posting: Posting, report: Report | None, *, ends: bool) -> Step | None:

@@ -2,11 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
-
 from core.books.documents import MONEY, DocumentKind
 from core.db.models import (
-    BooksDocument,
     BooksLink,
     DocumentState,
     ItemState,
@@ -54,7 +51,7 @@ class PostingSettling(PostingSteps):
     """Settles the last call of an item."""
 
     async def _settle(self, report: Report) -> Step | None:
-        operation = await self._operation(report)
+        operation = self._operation(report)
         if operation.state in (OperationState.CONFIRMED, OperationState.REJECTED):
             return None
         if not report.was_made:
@@ -76,7 +73,7 @@ class PostingSettling(PostingSteps):
         operation.external_id = report.posted.external_id
         operation.settled_at = self.now
         self.item.tries = 0
-        await self._keep_result(operation, report)
+        self._keep_result(operation, report)
         return None
 
     def _hold_back(self, operation: Operation, report: Report) -> None:
@@ -92,7 +89,7 @@ class PostingSettling(PostingSteps):
             # Something else stood in its place, and a person has removed it: absence is proven. The old key would
             # bring back the provider's first answer, about a document that is gone (F22).
             operation.state, operation.settled_at = OperationState.REJECTED, self.now
-            await self._drop_document(operation)
+            self._drop_document(operation)
             return None
         move = after_not_found(operation, now=self.now, limits=self.lane.limits)
         if move is Move.SEND:
@@ -101,24 +98,18 @@ class PostingSettling(PostingSteps):
         self._wait(Reason.OUTCOME_UNKNOWN, sent + timedelta(seconds=self.lane.limits.settling_s))
         raise PauseError
 
-    async def _drop_document(self, operation: Operation) -> None:
-        statement = select(BooksDocument).where(
-            BooksDocument.item_id == self.item.id,
-            BooksDocument.step == operation.step,
-            BooksDocument.plan_version == operation.plan_version,
-        )
-        row = (await self.session.execute(statement)).scalar_one_or_none()
+    def _drop_document(self, operation: Operation) -> None:
+        row = self.pass_.shelf.document(operation)
         if row is not None:
             row.state = DocumentState.DROPPED
             self.item.plan_version += 1
-            await self.session.flush()
 
     async def _note_late(self, report: Report) -> None:
         """The connection ended while the call was under way: write down how that ended, and call nothing more.
 
         What surely was not begun is offered to the next books; anything else stays with these, and says so (F23).
         """
-        operation = await self._operation(report)
+        operation = self._operation(report)
         if operation.state in (OperationState.CONFIRMED, OperationState.REJECTED):
             return
         error, posted = report.error, report.posted
@@ -131,7 +122,7 @@ class PostingSettling(PostingSteps):
             operation.state = OperationState.CONFIRMED if is_ours else OperationState.UNCERTAIN
             operation.was_answered, operation.external_id, operation.settled_at = True, posted.external_id, self.now
             if is_ours:
-                await self._keep_result(operation, report)
+                self._keep_result(operation, report)
         elif isinstance(error, ProviderRejectedError) and report.step.move is Move.SEND:
             doubtful = error.reason is Reason.NUMBER_TAKEN
             operation.state = OperationState.UNCERTAIN if doubtful else OperationState.REJECTED
@@ -141,7 +132,7 @@ class PostingSettling(PostingSteps):
         elif error is not None and report.step.move is Move.SEND:
             _take_back(operation)
         await self.session.flush()
-        rows = await self._rows()
+        rows = self._rows()
         if self._is_whole(rows) and all(row.state is DocumentState.POSTED for row in rows):
             await self._settled_in_books()
         elif self.payment is not None:
@@ -149,44 +140,38 @@ class PostingSettling(PostingSteps):
         else:
             await offer_to_next_books(self.session, self.item, now=self.now)
 
-    async def _operation(self, report: Report) -> Operation:
-        statement = select(Operation).where(
-            Operation.connection_id == self.connection_id, Operation.key == report.step.operation_key
-        )
-        return (await self.session.execute(statement)).scalar_one()
+    def _operation(self, report: Report) -> Operation:
+        """Return the row of what was called; it is on the shelf because the call was named when that was filled."""
+        return self.pass_.shelf.operations[report.step.operation_key]
 
-    async def _keep_result(self, operation: Operation, report: Report) -> None:
+    def _keep_result(self, operation: Operation, report: Report) -> None:
         posted = report.posted
         if posted is None:
             return
         if operation.kind not in MONEY:
             is_customer = operation.kind is DocumentKind.CUSTOMER
-            self.session.add(
-                BooksLink(
-                    tenant_id=self.item.tenant_id,
-                    connection_id=self.connection_id,
-                    step=operation.step,
-                    kind=operation.kind.value,
-                    customer_id=step_customer_id(operation.step) if is_customer else None,
-                    external_id=posted.external_id,
-                    name=operation.reference,
-                    created_at=self.now,
-                )
+            link = BooksLink(
+                tenant_id=self.item.tenant_id,
+                connection_id=self.connection_id,
+                step=operation.step,
+                kind=operation.kind.value,
+                customer_id=step_customer_id(operation.step) if is_customer else None,
+                external_id=posted.external_id,
+                name=operation.reference,
+                created_at=self.now,
             )
+            self.session.add(link)
+            self.pass_.shelf.add_link(link)
         else:
-            statement = select(BooksDocument).where(
-                BooksDocument.item_id == operation.item_id,
-                BooksDocument.step == operation.step,
-                BooksDocument.plan_version == operation.plan_version,
-            )
-            row = (await self.session.execute(statement)).scalar_one()
+            row = self.pass_.shelf.document(operation)
+            if row is None:
+                raise LookupError(f"no document of {operation.step}")
             row.state = DocumentState.POSTED
             row.external_id = posted.external_id
             row.external_number = posted.number
             row.external_version = posted.version
             row.posted_at = self.now
             self.pass_.posted.documents += 1
-        await self.session.flush()
 
     async def _settle_error(self, operation: Operation, report: Report, error: ProviderError) -> Step | None:
         sending = report.step.move is Move.SEND

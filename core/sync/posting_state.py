@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,22 +17,41 @@ from core.db.models import (
     PaymentState,
     SyncItem,
 )
+from core.db.upsert import insert_rows
 from core.errors import (
     ProviderError,
     StopError,
 )
 from core.reasons import Reason
 from core.sync.call_counts import Spent
-from core.sync.items import WAITS, mirror
+from core.sync.items import WAITS, fill_all_clearing_lines, mirror
 from core.sync.lane_work import BooksLane
+from core.sync.planners.offers import wake_all_dependents
+from core.sync.posting_shelf import Shelf
 
 
 @dataclass(slots=True)
 class Pass:
-    """What the items of one transaction share: the calls that are spoken for, and what was posted."""
+    """What the items of one transaction share: their rows, the calls that are spoken for, what was posted.
+
+    ``attempts``, ``sold`` and ``booked`` are dealt with for all of them together, by :meth:`write_down`: what happened;
+    payments whose sale was planned or booked, so that others need not wait for it; those whose sale stands whole.
+    """
 
     taken: set[str] = field(default_factory=set)
     posted: Spent = field(default_factory=Spent)
+    shelf: Shelf = field(default_factory=Shelf)
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    sold: dict[UUID, Payment] = field(default_factory=dict)
+    booked: dict[UUID, Payment] = field(default_factory=dict)
+
+    async def write_down(self, session: AsyncSession, now: datetime) -> None:
+        """Write what concerns all items of the transaction, once each of them has been carried on."""
+        await session.flush()
+        await insert_rows(session, Attempt, self.attempts)
+        await wake_all_dependents(session, list(self.sold.values()), now=now)
+        await fill_all_clearing_lines(session, list(self.booked.values()))
+        self.attempts, self.sold, self.booked = [], {}, {}
 
 
 class PostingState:
@@ -47,15 +68,16 @@ class PostingState:
         item: SyncItem,
         payment: Payment | None,
         now: datetime,
-        pass_: "Pass | None" = None,
+        pass_: Pass,
     ) -> None:
         self.lane = lane
-        self.pass_ = pass_ or Pass()
+        self.pass_ = pass_
         self.session = session
         self.item = item
         self.payment = payment
         self.now = now
         self.connection_id = item.connection_id
+        self.item_id = item.id
         self.is_suspect = False
 
     async def _has_broken_before(self) -> bool:
@@ -117,17 +139,19 @@ class PostingState:
         external_id: str | None = None,
         text: str | None = None,
     ) -> None:
-        self.session.add(
-            Attempt(
-                tenant_id=self.item.tenant_id,
-                item_id=self.item.id,
-                operation_id=operation.id if operation else None,
-                step=operation.step if operation else None,
-                outcome=outcome,
-                at=self.now,
-                http_status=error.status if error else None,
-                request_id=error.request_id if error else None,
-                text=(error.text if error else text) or None,
-                external_id=external_id,
-            )
+        self.pass_.attempts.append(
+            {
+                "id": uuid4(),
+                "tenant_id": self.item.tenant_id,
+                "item_id": self.item.id,
+                "operation_id": operation.id if operation else None,
+                "step": operation.step if operation else None,
+                "outcome": outcome,
+                "at": self.now,
+                "http_status": error.status if error else None,
+                "request_id": error.request_id if error else None,
+                "text": (error.text if error else text) or None,
+                "external_id": external_id,
+                "by_user_id": None,
+            }
         )

@@ -36,7 +36,7 @@ class PostingSteps(PostingPlan):
     """Finds the next call of an item: what its first document that does not stand yet still lacks."""
 
     async def _next_step(self) -> Step | None:
-        rows = await self._rows()
+        rows = self._rows()
         while True:
             open_row = next((row for row in rows if row.state is DocumentState.PLANNED), None)
             if open_row is not None:
@@ -44,7 +44,7 @@ class PostingSteps(PostingPlan):
             if not await self._grow(rows):
                 await self._settled_in_books()
                 return None
-            rows = await self._rows()
+            rows = self._rows()
 
     async def _row_step(self, row: BooksDocument, rows: Iterable[BooksDocument]) -> Step:
         """Return the call that brings one document closer; the documents before it stand."""
@@ -60,7 +60,7 @@ class PostingSteps(PostingPlan):
             if link is None:
                 return await self._make(needed)
             ids[needed.step] = link.external_id
-        return await self._document_step(row, document, ids)
+        return self._document_step(row, document, ids)
 
     async def _make(self, document: Support) -> Step:
         """Return the call that will bring a customer, item or payee; whoever asked for it first began it."""
@@ -81,11 +81,11 @@ class PostingSteps(PostingPlan):
             .where(Operation.connection_id == self.connection_id, Operation.step == document.step)
         )
         key = operation_key(self.connection_id, _source_of(document), document.step, counted.scalar_one())
-        return await self._new_operation(document, key=key, ids={}, revision=revision)
+        return self._new_operation(document, key=key, ids={}, revision=revision)
 
     async def _support_document(self, operation: Operation) -> Support | None:
         """Return the customer, item or payee that an operation writes, if a document of this item needs it."""
-        for row in await self._rows():
+        for row in self._rows():
             document = thaw(row.kind, row.content)
             if operation.step in _customers_of(document):
                 return await customer_for(self.session, operation.step, document.currency)
@@ -94,19 +94,14 @@ class PostingSteps(PostingPlan):
                     return needed
         return None
 
-    async def _document_step(self, row: BooksDocument, document: MoneyDocument, ids: dict[str, str]) -> Step:
-        statement = select(Operation).where(
-            Operation.item_id == self.item.id,
-            Operation.step == row.step,
-            Operation.plan_version == row.plan_version,
-        )
-        operation = (await self.session.execute(statement)).scalar_one_or_none()
+    def _document_step(self, row: BooksDocument, document: MoneyDocument, ids: dict[str, str]) -> Step:
+        operation = self.pass_.shelf.operation(row)
         if operation is None:
             key = operation_key(self.connection_id, self.item.source_id, row.step, row.plan_version)
-            operation = await self._new_operation(document, key=key, ids=ids, revision=0, version=row.plan_version)
+            operation = self._new_operation(document, key=key, ids=ids, revision=0, version=row.plan_version)
         return self._step(operation)
 
-    async def _new_operation(
+    def _new_operation(
         self, document: Document, *, key: str, ids: dict[str, str], revision: int, version: int | None = None
     ) -> Operation:
         write = self.lane.books.prepare(document, key=key, ids=ids, revision=revision)
@@ -135,7 +130,7 @@ class PostingSteps(PostingPlan):
             created_at=self.now,
         )
         self.session.add(operation)
-        await self.session.flush()
+        self.pass_.shelf.add_operation(operation)
         return operation
 
     def _step(self, operation: Operation) -> Step:
@@ -158,8 +153,7 @@ class PostingSteps(PostingPlan):
         return Step(operation.key, move, write_of(operation), send, is_alone=repeats or self.is_suspect)
 
     async def _link(self, step: str) -> BooksLink | None:
-        statement = select(BooksLink).where(BooksLink.connection_id == self.connection_id, BooksLink.step == step)
-        return (await self.session.execute(statement)).scalar_one_or_none()
+        return await self.pass_.shelf.link(self.session, self.connection_id, step)
 
 
 def _names_of(operation: Operation) -> set[str]:

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import count
 from uuid import UUID
 
-from sqlalchemy import CompoundSelect, exists, or_, select, tuple_, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, and_, exists, or_, select, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.books.categories import CHARGE_PREFIXES, BookedBy, booked_by, books_its_fee
@@ -290,20 +290,23 @@ async def rows_since(session: AsyncSession, ground: Ground) -> AsyncIterator[Seq
         after = (rows[-1].created_at, rows[-1].id)
 
 
+async def wake_all_dependents(session: AsyncSession, payments: Sequence[Payment], *, now: datetime) -> None:
+    """Do so for several payments; nearly always nobody waits, and asking once is enough to know."""
+    if not payments:
+        return
+    waiting = select(SyncItem.id).where(_waits_for_payment(), SyncItem.source_id.in_(_belonging_to(payments)))
+    if (await session.execute(waiting.limit(1))).first() is not None:
+        for payment in payments:
+            await wake_dependents(session, payment, now=now)
+
+
 async def wake_dependents(session: AsyncSession, payment: Payment, *, now: datetime) -> int:
     """Let refunds and disputes go on that waited for their payment; return how many.
 
     Called when a payment has been stored and when its sale has been booked.
     """
     statement = (
-        select(SyncItem)
-        .where(
-            SyncItem.kind.in_((ItemKind.REFUND, ItemKind.DISPUTE)),
-            SyncItem.state == ItemState.BLOCKED,
-            SyncItem.reason.in_((Reason.PAYMENT_NOT_KNOWN, Reason.WAITS_FOR_PAYMENT)),
-            SyncItem.source_id.in_(_belonging_to(payment)),
-        )
-        .with_for_update()
+        select(SyncItem).where(_waits_for_payment(), SyncItem.source_id.in_(_belonging_to([payment]))).with_for_update()
     )
     found = (await session.execute(statement)).scalars().all()
     for item in found:
@@ -313,12 +316,17 @@ async def wake_dependents(session: AsyncSession, payment: Payment, *, now: datet
     return len(found)
 
 
-def _belonging_to(payment: Payment) -> CompoundSelect[tuple[str]]:
-    refunds = select(Refund.stripe_id).where(
-        or_(Refund.payment_id == payment.id, Refund.payment_source_id == payment.source_id)
+def _waits_for_payment() -> ColumnElement[bool]:
+    return and_(
+        SyncItem.kind.in_((ItemKind.REFUND, ItemKind.DISPUTE)),
+        SyncItem.state == ItemState.BLOCKED,
+        SyncItem.reason.in_((Reason.PAYMENT_NOT_KNOWN, Reason.WAITS_FOR_PAYMENT)),
     )
-    disputes = select(Dispute.stripe_id).where(
-        or_(Dispute.payment_id == payment.id, Dispute.payment_source_id == payment.source_id)
-    )
-    charge = select(Payment.stripe_charge_id).where(Payment.id == payment.id, Payment.stripe_charge_id.is_not(None))
+
+
+def _belonging_to(payments: Sequence[Payment]) -> CompoundSelect[tuple[str]]:
+    ids, sources = [payment.id for payment in payments], [payment.source_id for payment in payments]
+    refunds = select(Refund.stripe_id).where(or_(Refund.payment_id.in_(ids), Refund.payment_source_id.in_(sources)))
+    disputes = select(Dispute.stripe_id).where(or_(Dispute.payment_id.in_(ids), Dispute.payment_source_id.in_(sources)))
+    charge = select(Payment.stripe_charge_id).where(Payment.id.in_(ids), Payment.stripe_charge_id.is_not(None))
     return union_all(refunds, disputes, charge)
