@@ -1,0 +1,157 @@
+"""Files of databases that every fork of the process has for itself, and a driver without a thread.
+
+The product's driver answers from a thread of its own; each answer then waits for the event loop, in an order that nobody
+can repeat. Here SQLite is called where the statement is asked, and somebody watches every statement.
+"""
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+from aiosqlite import core as driver
+
+NAMES = "/simulated/"
+"""Files under this name lie in :attr:`Disk.root`."""
+
+WATCHED = NAMES + "tieout.db"
+"""The product's database; the practice books are another machine's business."""
+
+_connect_to_file = sqlite3.connect
+
+
+class Watcher(Protocol):
+    """Who may let a statement fail, or the process die over it."""
+
+    def before(self, sql: str) -> None:
+        """Called before anything happens."""
+
+    def after(self, sql: str) -> None:
+        """Called when it has happened."""
+
+
+class _Nobody:
+    def before(self, sql: str) -> None: ...
+
+    def after(self, sql: str) -> None: ...
+
+
+class Disk:
+    """Where files really lie, and who watches."""
+
+    root = Path("/nowhere")
+    watcher: Watcher = _Nobody()
+
+
+class _Cursor(sqlite3.Cursor):
+    def execute(self, sql: str, parameters: Any = ()) -> "_Cursor":
+        Disk.watcher.before(sql)
+        super().execute(sql, parameters)
+        Disk.watcher.after(sql)
+        return self
+
+    def executemany(self, sql: str, parameters: Iterable[Any]) -> "_Cursor":
+        Disk.watcher.before(sql)
+        super().executemany(sql, parameters)
+        Disk.watcher.after(sql)
+        return self
+
+
+class _Connection(sqlite3.Connection):
+    def cursor(self, factory: Any = _Cursor) -> Any:
+        return super().cursor(factory)
+
+    def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
+        if sql.startswith("PRAGMA busy_timeout"):
+            # Nobody else runs while SQLite waits here, so nobody could ever make room.
+            sql = "PRAGMA busy_timeout=0"
+        return self.cursor().execute(sql, parameters)
+
+    def commit(self) -> None:
+        Disk.watcher.before("COMMIT")
+        super().commit()
+        Disk.watcher.after("COMMIT")
+
+
+def place(name: str) -> Path:
+    """Return where the file called ``name`` really is."""
+    return Disk.root / name.removeprefix(NAMES) if name.startswith(NAMES) else Path(name)
+
+
+def _connect(database: Any, *args: Any, **options: Any) -> sqlite3.Connection:
+    name = str(database)
+    if name == WATCHED:
+        options["factory"], options["timeout"] = _Connection, 0
+    return _connect_to_file(place(name), *args, **options)
+
+
+def peek(name: str = WATCHED) -> sqlite3.Connection:
+    """Open a file for looking only: what is committed, and unseen by the watcher."""
+    found = _connect_to_file(f"file:{place(name)}?mode=ro", uri=True, timeout=0, isolation_level=None)
+    found.row_factory = sqlite3.Row
+    return found
+
+
+def copy(name: str = WATCHED) -> bytes:
+    """Return the bytes of a file as a backup would have them: what is committed."""
+    if not place(name).stat().st_size:
+        return b""
+    source = _connect_to_file(place(name), timeout=0)
+    try:
+        return source.serialize()
+    finally:
+        source.close()
+
+
+def restore(content: bytes, name: str = WATCHED) -> None:
+    """Put other content in the place of a file that nobody has open."""
+    for left in ("-wal", "-shm"):
+        Path(f"{place(name)}{left}").unlink(missing_ok=True)
+    place(name).write_bytes(content)
+
+
+async def _execute(self: Any, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    if self._connection is None:
+        raise ValueError("Connection closed")
+    return function(*args, **options)
+
+
+class _AtOnce:
+    """Stands where the driver keeps the queue of its thread; SQLAlchemy puts a setting there behind its back."""
+
+    def put_nowait(self, work: tuple[Any, Callable[[], Any]]) -> None:
+        future, function = work
+        result = function()
+        if future is not None:
+            future.set_result(result)
+
+
+async def _open(self: Any) -> Any:
+    if self._connection is None:
+        self._tx = _AtOnce()
+        self._connection = self._connector()
+    return self
+
+
+def _await(self: Any) -> Any:
+    return _open(self).__await__()
+
+
+async def _close(self: Any) -> None:
+    self.stop()
+
+
+def _stop(self: Any) -> Awaitable[None] | None:
+    if self._connection is not None:
+        self._connection.close()
+        self._connection = None
+    self._running = False
+    return None
+
+
+def install() -> None:
+    """Let this process use such files and the driver without its thread, for good."""
+    connection: Any = driver.Connection
+    connection._execute, connection._connect, connection.__await__ = _execute, _open, _await
+    connection.close, connection.stop = _close, _stop
+    sqlite3.connect = _connect  # type: ignore[assignment]

@@ -1,0 +1,294 @@
+"""One seed at play: what its troubles do to the world, to the database and to the processes."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Coroutine
+from random import Random
+from typing import Any
+
+from sqlalchemy import select, text
+
+from core.connections.attach import attach
+from core.connections.disconnect import disconnect
+from core.connections.refresh import put_tokens
+from core.db.models import ConnectionMode, Payment
+from core.oauth import Identity, TokenSet
+from core.sync.acts import retry_payment
+from core.sync.worker import Worker
+from tests.hands import HANDS
+from tests.simulation import bulk, disk, human
+from tests.simulation.catalogue import hit
+from tests.simulation.stage import Theatre
+from web.sandbox.faults import FaultRule
+
+Later = Callable[[], Awaitable[object]]
+NAME = "Anna Berg Photography"
+
+
+class Scene:
+    """What a seed may reach: the theatre, and what is planned for later."""
+
+    def __init__(self, theatre: Theatre, dice: Random) -> None:
+        self.theatre, self.dice = theatre, dice
+        self.kind, self.wire, self.play = theatre.kind, theatre.wire, theatre.play
+        self.sandbox, self.runtime, self.database = theatre.sandbox, theatre.runtime, theatre.trouble
+        self.hand = HANDS[self.kind](self.play)
+        self.later: list[Later] = []
+        self.last: list[Later] = []
+        self.dies_in: int | None = None
+        self.intake_fails: str | None = None
+        self.side_by_side = False
+        self.wants_many = False
+        self.backup: bytes | None = None
+        self.was_restored = False
+        self.clock_ahead_s = 0
+        self.changes: list[human.Change] = []
+        self.archived: list[str] = []
+        self.is_closed = False
+
+    @property
+    def wiring(self) -> Any:
+        return self.theatre.wiring
+
+    def after_work(self, act: Later) -> None:
+        """Do something once the worker has seen the next deed."""
+        self.later.append(act)
+
+    def at_the_end(self, act: Later) -> None:
+        """Do something before everything is healed."""
+        self.last.append(act)
+
+    # -- The world outside
+
+    async def knobs(self, **knobs: Any) -> None:
+        """Let Stripe's deliveries go wrong."""
+        await self.play.stripe.set_knobs(**knobs)
+
+    def rule(self, rule: FaultRule) -> None:
+        """Let calls go wrong."""
+        self.sandbox.faults.add(rule)
+
+    async def send_odd(self, kind: str) -> None:
+        """Deliver something that is none of ours, or of another time."""
+        before = len(self.theatre.intake.acked)
+        await self.play.stripe.send_odd(kind, self.play.business)
+        if len(self.theatre.intake.acked) > before:
+            hit("F4")
+
+    async def send_poison(self, oddity: Any) -> None:
+        """Deliver an honestly signed event that nobody can read."""
+        world = self.sandbox.stripe.world
+        event = {
+            "id": world.new_id("evt_"), "object": "event", "type": "charge.succeeded", "created": world.now(),
+            "livemode": False, "account": self.play.business, "data": {"object": {"id": oddity, "object": "charge"}},
+        }  # fmt: skip
+        secret = self.theatre.settings.stripe_webhook_secrets
+        await world.outbox.send_raw("https://tieout.test/webhooks/stripe", json.dumps(event).encode(), [secret])
+
+    def expire_tokens(self) -> None:
+        """Let the access tokens of the books run out."""
+        now = self.sandbox.clock.now()
+        if self.kind == "quickbooks":
+            self.sandbox.quickbooks.world.office.expire(self.play.company, now)
+        else:
+            self.sandbox.xero.world.office.expire(now, refresh=False)
+
+    def revoke(self) -> None:
+        """Let the owner end our access inside the books."""
+        if self.kind == "quickbooks":
+            self.sandbox.quickbooks.world.office.revoke_realm(self.play.company)
+        else:
+            self.sandbox.xero.world.office.expire(self.sandbox.clock.now(), refresh=True)
+
+    async def forget_keys(self) -> None:
+        """Let the books forget their idempotency keys, later than anybody repeats blindly."""
+        if self.wire.lost_keys:
+            hit("F9")
+        self.runtime.forward(seconds=130)
+        if self.kind == "quickbooks":
+            self.sandbox.quickbooks.world.companies[self.play.company].requests.forget()
+        else:
+            self.sandbox.xero.world.answers.forget()
+
+    def spoil_bulk(self, how: str) -> None:
+        """Spoil the next answer that tells of many documents."""
+        self.wire.spoils.append(bulk.Disorder(how))
+
+    def spoil_total(self) -> None:
+        """Let the next write be answered with a total that is one cent off."""
+        self.wire.spoils.append(bulk.CentOff())
+
+    async def close_books(self, day: str) -> None:
+        """Close the books up to a day."""
+        self.is_closed = True
+        await self.hand.close_books(day)
+
+    async def archive(self, name: str) -> None:
+        """Archive an account."""
+        self.archived.append(self.play.accounts[name])
+        await self.hand.archive_account(self.play.accounts[name])
+
+    async def change_in_books(self, how: str) -> None:
+        """Let a person edit, void or delete one of our documents."""
+        change = await human.change(self.theatre, self.dice, how)
+        if change is not None:
+            self.changes.append(change)
+
+    # -- What people do in the product
+
+    async def change_mapping(self) -> None:
+        """Map the first service to another account while something of it is under way."""
+        if _count("SELECT count(*) FROM operation WHERE state IN ('planned', 'sent', 'uncertain')"):
+            hit("F22")
+        history = self.theatre.history
+        key = self.dice.choice(history.products[1:])
+        await self.play.map(key, "Wedding", "Product income", tax=self.theatre.free_code)
+
+    async def change_company(self) -> None:
+        """Disconnect with work under way, connect another company, and come back to the first."""
+        open_ = "SELECT count(*) FROM sync_item WHERE connection_id = ? AND state IN ('pending', 'working')"
+        if _count(open_, self.play.books_id.hex):
+            hit("F23")
+        await disconnect(self.wiring, self.play.owner, self.kind)
+        await self.theatre.step()
+        await self.connect(self.theatre.other_company)
+        await self.theatre.step()
+        await disconnect(self.wiring, self.play.owner, self.kind)
+        await self.connect(self.play.company)
+
+    async def connect(self, company: str) -> None:
+        """Sign in to a company of the books, as its owner does."""
+        given = await self.theatre.sign_in(company)
+        tokens = TokenSet(given.access_token, given.refresh_token, given.expires_in, None, None, {})
+        identity = Identity(company, NAME, "US", "usd", True, {})
+        await attach(
+            self.wiring, self.play.owner, kind=self.kind, mode=ConnectionMode.OAUTH, identity=identity,
+            put_secrets=lambda row: put_tokens(self.wiring, row, tokens),
+        )  # fmt: skip
+
+    async def retry_five_times(self) -> None:
+        """Click retry five times at once, while the worker is at it."""
+        async with self.wiring.db.tenant(self.play.owner.tenant_id) as session:
+            payment_id = (await session.execute(select(Payment.id).order_by(Payment.paid_at.desc()))).scalars().first()
+        if payment_id is None:
+            return
+
+        async def click() -> bool:
+            async with self.wiring.db.tenant(self.play.owner.tenant_id, write=True) as session:
+                return await retry_payment(
+                    session, payment_id, by_user_id=self.play.owner.user_id, now=self.runtime.now()
+                )
+
+        clicks = [self.theatre.live("web", self.wiring.db.unit(click)) for _ in range(5)]
+        found = await asyncio.gather(*clicks, self.theatre.step())
+        if any(found[:5]):
+            hit("F24")
+
+    # -- Processes, clock and database
+
+    async def beside_worker(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        """Let the web do something while the worker works."""
+
+        async def web() -> None:
+            try:
+                await work()
+            except Exception:  # noqa: BLE001, S110 - a page would say so; the books are what counts here
+                pass
+
+        await asyncio.gather(self.theatre.live("web", web()), self.theatre.step())
+
+    async def work_for(self, *, hours: float, strides: int) -> None:
+        """Let the worker work on while time goes by."""
+        for _ in range(strides):
+            self.runtime.forward(hours=hours / strides)
+            await self.theatre.step()
+
+    async def work(self) -> None:
+        """Let the product see what has happened, more or less of it."""
+        await self._deliver()
+        if self.side_by_side:
+            await self._deploy()
+        chance = self.dice.random()
+        for _ in range(0 if chance < 0.1 else 2 if chance < 0.5 else 4):
+            await self.theatre.step(dies_in=self.dies_in)
+            self.dies_in = None
+            self.runtime.forward(seconds=self.dice.choice((1, 20, 70)))
+            await self.sandbox.flush()
+        later, self.later = self.later, []
+        for act in later:
+            await act()
+
+    async def _deliver(self) -> None:
+        if self.intake_fails == "locked":
+            # The inbox writes outside a transaction, so SQLite says so of the statement itself.
+            self.database.full = 40
+        elif self.intake_fails == "full":
+            self.database.full = 40
+        await self.sandbox.flush()
+        if self.intake_fails:
+            self.database.heal()
+            self.intake_fails = None
+
+    async def _deploy(self) -> None:
+        """Start a new worker while the old one is told to stop."""
+        self.side_by_side = False
+        old, self.play.worker = self.play.worker, Worker(self.wiring)
+
+        async def stop() -> None:
+            for _ in range(self.dice.randint(1, 12)):
+                await asyncio.sleep(0)
+            old._stop()
+
+        held = await asyncio.gather(self.theatre.live("old", self.theatre.pass_of(old)), stop(), self.theatre.step())
+        if held[0]:
+            hit("F32")
+
+    def step_clock(self, seconds: int) -> None:
+        """Let the clock of our machine step, while the world outside goes on as before."""
+        hit("F26")
+        self.runtime.forward(seconds=seconds)
+        self.sandbox.clock._offset_s -= seconds
+        self.clock_ahead_s += seconds
+
+    def mend_clock(self) -> None:
+        """Set our clock right again."""
+        self.runtime.forward(seconds=-self.clock_ahead_s)
+        self.sandbox.clock._offset_s += self.clock_ahead_s
+        self.clock_ahead_s = 0
+
+    def keep_backup(self) -> None:
+        """Make a backup now."""
+        self.backup = disk.copy()
+
+    async def restore_backup(self) -> None:
+        """Put the backup in the place of the database; the operator says that it is one."""
+        if self.backup is not None and self.backup != disk.copy():
+            hit("F31")
+            await self._restore(self.backup)
+
+    async def lose_commits(self, dice: Random) -> None:
+        """Lose what is committed from now on until the machine is gone: a failover, a moment later."""
+        kept = disk.copy()
+        await self.theatre.step(dies_in=dice.randint(5, 120))
+        if disk.copy() != kept:
+            hit("F30")
+        await self._restore(kept)
+
+    async def _restore(self, content: bytes) -> None:
+        await self.theatre.restart(content)
+        self.was_restored = True
+        await self.set_adopting()
+        self.theatre.intake.forget_what_is_not_stored()
+
+    async def set_adopting(self) -> None:
+        """Look before every first send from now on, as the runbook says after a restore (F31)."""
+        async with self.wiring.db.system(write=True) as session:
+            await session.execute(text("UPDATE connection SET options = json_set(options, '$.adopt', 'yes')"))
+
+
+def _count(sql: str, *values: Any) -> int:
+    database = disk.peek()
+    try:
+        return int(database.execute(sql, values).fetchone()[0])
+    finally:
+        database.close()
