@@ -161,7 +161,7 @@ class Play:
             return [
                 (r.kind.value, r.source_id, r.state.value, str(r.reason), (r.reason_detail, r.provider_text))
                 for r in rows
-                if r.kind.value not in ("keep_alive", "verify")
+                if r.kind.value not in ("keep_alive", "changes", "verify")
             ]
 
     async def trial_balance(self, as_of: date | None = None) -> dict[str, int]:

@@ -1,14 +1,18 @@
 """What a connection costs: its calls of each day, and what was posted with them."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.clock import Runtime
 from core.db.models import CallCount
 from core.db.upsert import insert_missing
+
+FOR_POSTING = 0.2
+"""The part of a day's calls that no reading of ours takes: it is for postings, and for what a person asks."""
 
 
 @dataclass(slots=True)
@@ -47,3 +51,21 @@ async def count(session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, 
         )
         .execution_options(synchronize_session=False)
     )
+
+
+async def rest_of_day(
+    session: AsyncSession, connection_id: UUID, calls_per_day: int | None, runtime: Runtime, now: datetime
+) -> datetime | None:
+    """Return until when readings that nobody asked for leave the day's last calls alone; None while there are enough.
+
+    Counted by the day in UTC: whichever day the books count by, no more than twice the share is taken.
+    """
+    if calls_per_day is None:
+        return None
+    day = now.astimezone(UTC).date()
+    made = select(CallCount.calls).where(CallCount.connection_id == connection_id, CallCount.day == day)
+    calls = (await session.execute(made)).scalar_one_or_none() or 0
+    if calls < calls_per_day * (1 - FOR_POSTING):
+        return None
+    tomorrow = datetime.combine(day + timedelta(days=1), datetime.min.time(), UTC)
+    return tomorrow + timedelta(hours=1) * runtime.random()

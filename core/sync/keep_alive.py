@@ -9,9 +9,9 @@ from core.db.models import Connection, ItemState, SyncItem
 from core.errors import AccessExpiredError, ProviderError, ReconnectRequiredError
 from core.reasons import Reason
 from core.sync import ladder
+from core.sync.drift import make_standing
 from core.sync.items import look_at_waiting
 from core.sync.lane_work import BooksLane
-from core.sync.verify import make_standing
 
 EVERY = timedelta(hours=12)
 """Asking for a token refreshes one that has run out, which every hour-old one has: twice a day is plenty."""

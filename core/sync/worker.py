@@ -28,7 +28,7 @@ from core.live import touch
 from core.logging import get_logger
 from core.reasons import Reason
 from core.signals import WORK
-from core.sync import batch, fetch, ladder, lanes, look_ahead, posting, posting_rounds, verify
+from core.sync import batch, drift, fetch, ladder, lanes, look_ahead, posting, posting_rounds, verify
 from core.sync.inbox import BATCH, route_events
 from core.sync.items import mirror
 from core.sync.keep_alive import keep_books_alive
@@ -43,7 +43,7 @@ SWEEP_S = 1.0
 DRAIN_S = 20.0
 TIDY_EVERY = timedelta(hours=1)
 
-_STANDING = frozenset({ItemKind.CATCH_UP, ItemKind.SWEEP, ItemKind.KEEP_ALIVE, ItemKind.VERIFY})
+_STANDING = frozenset({ItemKind.CATCH_UP, ItemKind.SWEEP, ItemKind.KEEP_ALIVE, ItemKind.CHANGES, ItemKind.VERIFY})
 """Rounds that nobody asks for again: given up, they would end for good without a word. They are tried rarely."""
 
 log = get_logger("worker")
@@ -274,6 +274,8 @@ async def _bring_up_to_date(lane: LaneWork, item: SyncItem) -> bool:
             return await fetch.bring_up_to_date(lane, item)
         case BooksLane() if item.kind in POSTED_KINDS:
             return await posting.bring_up_to_date(lane, item.id)
+        case BooksLane() if item.kind is ItemKind.CHANGES:
+            return await drift.read_changes(lane, item)
         case BooksLane() if item.kind is ItemKind.VERIFY:
             return await verify.read_books(lane, item)
         case BooksLane() if item.kind is ItemKind.DRY_RUN:

@@ -31,7 +31,7 @@ from core.errors import NotSentError
 from core.mapping.role_specs import SPECS
 from core.mapping.roles import save_bookkeeping
 from core.reasons import Reason
-from core.sync import lanes, verify
+from core.sync import lanes, readings
 from core.sync import posting as engine
 from core.sync.acts import ignore_item, ignore_payment, retry_item
 from core.sync.duplicates import Duplicate, hold_back
@@ -314,7 +314,7 @@ async def test_news_of_a_dispute_that_stands_changed_in_the_books_are_booked_onc
         profile = type("P", (), {"name": "Books"})
 
     async with shop.wiring.db.tenant(shop.tenant_id, write=True) as session:
-        await verify._say(session, Lane, {item_id}, await shop.wiring.db.now(session))  # type: ignore[arg-type]
+        await readings.say(session, Lane, {item_id}, await shop.wiring.db.now(session))  # type: ignore[arg-type]
     await settle(shop)
     assert balance(shop, "Stripe disputes held") == 0
 
