@@ -12,14 +12,14 @@ read-then-write transactions lost their update without an error.
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from sqlalchemy import Executable, FromClause, Table, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
-from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
+from sqlalchemy.orm import LoaderCriteriaOption, ORMExecuteState, Session, with_loader_criteria
 from sqlalchemy.sql import visitors
 
 from core.clock import Runtime
@@ -81,9 +81,13 @@ def _only_own_rows(state: ORMExecuteState) -> None:
         _refuse_moving(state)
     # Attached to every statement: asking first which entities it has misses those inside CTEs, unions, scalar
     # subqueries and `select(count()).select_from(X)`, which then told the rows of all tenants.
-    state.statement = state.statement.options(
-        with_loader_criteria(TenantOwned, lambda cls: cls.tenant_id == tenant_id, include_aliases=True)
-    )
+    state.statement = state.statement.options(_own_rows(tenant_id))
+
+
+@lru_cache(maxsize=1024)
+def _own_rows(tenant_id: UUID) -> LoaderCriteriaOption:
+    """Return the filter of one tenant; taking its function apart anew for each statement costs a tenth of it."""
+    return with_loader_criteria(TenantOwned, lambda cls: cls.tenant_id == tenant_id, include_aliases=True)
 
 
 def _touches_tenants(statement: Executable) -> bool:

@@ -89,7 +89,9 @@ async def _commit(
     # How often each was sent makes the generation: what is sent again after a doubt travels under another key.
     names = "|".join(f"{key}.{members[key].sends}" for key in keys)
     key = operation_key(lane.claim.connection_id, "batch", f"{kind.value}:{names}", 0)
-    row = await _find(session, lane, key)
+    # Not before it says which batch they are in: their rows are written once.
+    with session.no_autoflush:
+        row = await _find(session, lane, key)
     if row is None:
         row = Batch(
             tenant_id=lane.claim.tenant_id,
