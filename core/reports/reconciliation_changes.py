@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, case, func, or_, select, union
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -14,6 +14,7 @@ from core.db.models import (
     BalanceTransaction,
     BooksDocument,
     ClearingLine,
+    Connection,
     DocumentState,
     ItemKind,
     ItemState,
@@ -25,6 +26,9 @@ from core.reports.reconciliation_kinds import IS_PAYOUT_ITSELF
 
 MAX_CHANGED = 500
 """More documents than anyone changes by hand; what lies beyond still shows in the difference."""
+
+STOPPED_STATES = (ItemState.BLOCKED, ItemState.NEEDS_ATTENTION)
+"""The states in the index over stopped items, in its order."""
 
 # Without lines on the clearing account these stand for what a client owes or is owed: the sign of their change.
 _OWED = {DocumentKind.INVOICE: 1, DocumentKind.CREDIT_NOTE: -1}
@@ -100,9 +104,13 @@ def is_changed() -> ColumnElement[bool]:
 
 def is_off(document: type[BooksDocument] = BooksDocument) -> ColumnElement[bool]:
     """Say of a document that its amount is another one: a mere change of its date does not make a payout untied."""
-    return (document.state == DocumentState.POSTED) & or_(
-        document.read_state == ReadState.GONE,
-        (document.read_state == ReadState.CHANGED) & (document.read_total_minor != document.total_minor),
+    return and_(
+        document.state == DocumentState.POSTED,
+        # Spelled as in the index over such documents, or SQLite does not see that the index holds them all.
+        document.read_state.in_(
+            literal(state.value, literal_execute=True) for state in (ReadState.CHANGED, ReadState.GONE)
+        ),
+        or_(document.read_state == ReadState.GONE, document.read_total_minor != document.total_minor),
     )
 
 
@@ -191,17 +199,21 @@ async def read_touched(session: AsyncSession, payout_ids: Iterable[str]) -> list
 
 def untied_payouts() -> Select[int]:
     """Return the query that counts the payouts that do not tie; its cost follows what was changed, not the history."""
-    mate = aliased(BooksDocument)
-    touched = (
-        select(case((IS_PAYOUT_ITSELF, BalanceTransaction.stripe_source_id), else_=BalanceTransaction.stripe_payout_id))
-        .join(ClearingLine, ClearingLine.stripe_balance_transaction_id == BalanceTransaction.stripe_id)
-        .join(mate, mate.id == ClearingLine.document_id)
-        .join(BooksDocument, BooksDocument.item_id == mate.item_id)
-        .where(is_off(), mate.state == DocumentState.POSTED)
+    # One inside the other instead of joined: SQLite began with every line of the clearing account.
+    off, mate = aliased(BooksDocument), aliased(BooksDocument)
+    mates = select(mate.id).where(
+        mate.item_id.in_(select(off.item_id).where(is_off(off))), mate.state == DocumentState.POSTED
     )
+    lines = select(ClearingLine.stripe_balance_transaction_id).where(ClearingLine.document_id.in_(mates))
+    touched = select(
+        case((IS_PAYOUT_ITSELF, BalanceTransaction.stripe_source_id), else_=BalanceTransaction.stripe_payout_id)
+    ).where(BalanceTransaction.stripe_id.in_(lines))
     not_adding_up = select(SyncItem.source_id).where(
-        SyncItem.kind == ItemKind.PAYOUT,
+        SyncItem.connection_id.in_(select(Connection.id)),
+        # Spelled as in its index as well.
+        SyncItem.state.in_(literal(state.value, literal_execute=True) for state in STOPPED_STATES),
         SyncItem.state == ItemState.NEEDS_ATTENTION,
+        SyncItem.kind == ItemKind.PAYOUT,
         SyncItem.reason == Reason.PAYOUT_DOES_NOT_TIE,
     )
     found = union(touched, not_adding_up).subquery()

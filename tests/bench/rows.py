@@ -14,6 +14,7 @@ from core.config import load_settings
 from core.db.models import (
     BalanceTransaction,
     BooksDocument,
+    ClearingLine,
     Customer,
     DocumentState,
     ItemKind,
@@ -21,6 +22,7 @@ from core.db.models import (
     Payment,
     PaymentLine,
     PaymentState,
+    ReadState,
     SyncItem,
 )
 from core.db.types import Base
@@ -75,7 +77,7 @@ async def _fill(database_url: str, count: int) -> Place:
             numbers = range(start, min(start + _CHUNK, count))
             made = [makers.payment(number, count) for number in numbers]
             for model, rows in zip(
-                (BalanceTransaction, Payment, PaymentLine, SyncItem, BooksDocument),
+                (BalanceTransaction, Payment, PaymentLine, SyncItem, BooksDocument, ClearingLine),
                 map(list, zip(*made, strict=True)),
                 strict=True,
             ):
@@ -221,5 +223,16 @@ class _Makers:
             "content": {},
             "created_at": self.now,
             "posted_at": self.now,
+            "read_state": ReadState.CHANGED if number % 5_000 == 0 else ReadState.STANDS,
+            "read_total_minor": amount + 100 if number % 5_000 == 0 else amount,
         }
-        return balance, payment, line, item, (document if state is PaymentState.SYNCED else {})
+        cleared = shared | {
+            "id": UUID(int=(7 << 120) + number),
+            "document_id": document["id"],
+            "stripe_balance_transaction_id": transaction,
+            "amount_minor": amount,
+            "currency": "usd",
+        }
+        if state is not PaymentState.SYNCED:
+            return balance, payment, line, item, {}, {}
+        return balance, payment, line, item, document, cleared

@@ -181,6 +181,14 @@ class BooksDocument(TenantOwned, Base):
         Index("ix_books_document_day", "tenant_id", "connection_id", "book_date"),
         Index("ix_books_document_posted", "tenant_id", "connection_id", "posted_at"),
         Index("ix_books_document_read", "tenant_id", "read_state"),
+        # Few rows of many: every page asks whether there are any.
+        Index(
+            "ix_books_document_off",
+            "tenant_id",
+            "item_id",
+            sqlite_where=text("read_state IN ('changed', 'gone')"),
+            postgresql_where=text("read_state IN ('changed', 'gone')"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
@@ -372,6 +380,7 @@ class AttemptOutcome(StrEnum):
     DIFFERENT = "different"
     STOPPED = "stopped"
     RETRY_ASKED = "retry_asked"
+    RECREATE_ASKED = "recreate_asked"
     IGNORED = "ignored"
 
 

@@ -15,6 +15,7 @@ depends_on: str | Sequence[str] | None = None
 
 _BATCH = 2_000
 _STOPPED = "state = 'needs_attention'"
+_OFF = "read_state IN ('changed', 'gone')"
 
 # What a row adds to its totals; {p} stands for the row, {sign} for + or -.
 _GROSS = "coalesce({p}.settled_minor, {p}.amount_minor)"
@@ -103,6 +104,14 @@ def upgrade() -> None:
             sqlite_where=sa.text(_STOPPED),
             postgresql_where=sa.text(_STOPPED),
         )
+    with op.batch_alter_table("books_document", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_books_document_off",
+            ["tenant_id", "item_id"],
+            unique=False,
+            sqlite_where=sa.text(_OFF),
+            postgresql_where=sa.text(_OFF),
+        )
     is_sqlite = op.get_bind().dialect.name == "sqlite"
     _fill_totals(is_sqlite)
     for statement in _sqlite_triggers() if is_sqlite else _postgres_triggers():
@@ -122,6 +131,8 @@ def downgrade() -> None:
         op.execute("DROP FUNCTION tieout_add_to_totals(payment, integer)")
     with op.batch_alter_table("payment", schema=None) as batch_op:
         batch_op.drop_index("ix_payment_stopped", sqlite_where=sa.text(_STOPPED), postgresql_where=sa.text(_STOPPED))
+    with op.batch_alter_table("books_document", schema=None) as batch_op:
+        batch_op.drop_index("ix_books_document_off", sqlite_where=sa.text(_OFF), postgresql_where=sa.text(_OFF))
     op.drop_table("payment_total")
     op.drop_table("payment_word")
 
