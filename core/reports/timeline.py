@@ -64,6 +64,7 @@ _SAID: dict[AttemptOutcome, tuple[str, str, str]] = {
     AttemptOutcome.DIFFERENT: ("What stands in {books} differs from the {thing} we sent", "triangle-alert", "alert"),
     AttemptOutcome.STOPPED: ("We stopped before posting", "triangle-alert", "alert"),
     AttemptOutcome.RETRY_ASKED: ("{who} asked for another try", "rotate-cw", "plain"),
+    AttemptOutcome.RECREATE_ASKED: ("{who} had made again what was removed in {books}", "rotate-cw", "plain"),
     AttemptOutcome.IGNORED: ("{who} left the payment out of the books", "circle-minus", "plain"),
 }
 _NOTES = {

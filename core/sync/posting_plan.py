@@ -1,9 +1,10 @@
 """The documents of an item: planned, frozen with what they do to the clearing account, dropped when facts left them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID, uuid4
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from core.books.documents import MoneyDocument
 from core.books.effects import clearing_effects
@@ -55,12 +56,27 @@ class PostingPlan(PostingState):
             # Half of the sale stands in one style and the setting has become the other: never both.
             raise StopError(Reason.REFUSED)
         clearing = await self._clearing_account()
+        made_before = await self._made_before() if missing and self.item.plan_version else {}
         for part in missing:
-            self._freeze(part, parts.index(part), clearing)
+            again = made_before.get(part.step, 0)
+            self._freeze(_once_more(part, again) if again else part, parts.index(part), clearing)
         if missing:
             await after_freeze(self.session, self.item, planned)
             self._tell_waiting()
         return bool(missing)
+
+    async def _made_before(self) -> dict[str, int]:
+        """Return how often each step has stood in the books before it was removed there."""
+        statement = (
+            select(BooksDocument.step, func.count())
+            .where(
+                BooksDocument.item_id == self.item.id,
+                BooksDocument.state == DocumentState.DROPPED,
+                BooksDocument.posted_at.is_not(None),
+            )
+            .group_by(BooksDocument.step)
+        )
+        return {str(step): int(count) for step, count in await self.session.execute(statement)}
 
     def _is_whole(self, rows: Sequence[BooksDocument]) -> bool:
         """Whether nothing was dropped since ``rows`` were planned: every dropping raises the version of the plan."""
@@ -170,3 +186,8 @@ class PostingPlan(PostingState):
         self._tell_waiting()
         if self.item.kind is ItemKind.FEES:
             await offer_late_fees(self.session, self.item, now=self.now)
+
+
+def _once_more(document: MoneyDocument, times: int) -> MoneyDocument:
+    """Return a document under the next reference: the books may keep a number that was voided for ever."""
+    return replace(document, reference=f"{document.reference}-{times + 1}")

@@ -22,6 +22,7 @@ from core.db.models import (
     Connection,
     DocumentState,
     ItemState,
+    OthersEntry,
     ReadState,
     SyncItem,
 )
@@ -37,6 +38,9 @@ VERIFY_ID = "books"
 
 EVERY = timedelta(days=1)
 """How often clearing is read, and the youngest documents of kinds whose changes the books may hide."""
+
+BALANCE_AGAIN_AFTER = timedelta(days=3)
+"""Clearing is read once in this time although nothing of ours, and nothing that we heard of, has moved it."""
 
 TOLD_WITHIN = timedelta(days=2)
 """What the books have not told of a document of ours for so long after it was posted, is read."""
@@ -58,12 +62,14 @@ class _Page:
     Attributes:
         clearing_account_id: None where none is chosen.
         asked_at: since when everything is to be read, by a person's word; None on an ordinary day.
+        wants_balance: whether what clearing holds may be another amount than it was when it was read last.
         rests_until: set where the books take no more calls of ours today than the postings need.
     """
 
     rows: Sequence[BooksDocument]
     clearing_account_id: str | None
     asked_at: datetime | None
+    wants_balance: bool = True
     rests_until: datetime | None = None
 
 
@@ -75,7 +81,8 @@ async def read_books(lane: BooksLane, item: SyncItem) -> bool:
         return True
     try:
         # Once, at the end: it is the newest that counts.
-        balance = await _balance(lane, page.clearing_account_id) if len(page.rows) < PAGE else None
+        account_id = page.clearing_account_id if page.wants_balance else None
+        balance = await _balance(lane, account_id) if len(page.rows) < PAGE else None
         found = await _read(lane, page.rows)
     except ProviderError as exc:
         await round_failed(lane, item, exc)
@@ -104,7 +111,7 @@ async def _page(lane: BooksLane, item: SyncItem) -> _Page:
             most = lane.limits.calls_per_day
             until = await rest_of_day(session, lane.claim.connection_id, most, lane.runtime, now)
             if until is not None:
-                return _Page((), None, None, until)
+                return _Page((), None, None, rests_until=until)
         statement = (
             select(BooksDocument)
             .where(
@@ -118,7 +125,28 @@ async def _page(lane: BooksLane, item: SyncItem) -> _Page:
         )
         rows = (await session.execute(statement)).scalars().all()
         accounts = await clearing_accounts(session, lane.claim.connection_id)
-        return _Page(rows, accounts[0] if accounts else None, asked_at)
+        account_id = accounts[0] if accounts else None
+        is_asked = asked_at is not None
+        return _Page(rows, account_id, asked_at, is_asked or await _may_have_moved(session, lane, account_id, now))
+
+
+async def _may_have_moved(session: AsyncSession, lane: BooksLane, account_id: str | None, now: datetime) -> bool:
+    """Say whether clearing has to be read: it is long ago, or something was posted, changed or heard of since."""
+    mine = ClearingReading.connection_id == lane.claim.connection_id
+    reading = (await session.execute(select(ClearingReading).where(mine))).scalar_one_or_none()
+    if reading is None or reading.account_id != account_id or reading.read_at < now - BALANCE_AGAIN_AFTER:
+        return True
+    is_later = or_(BooksDocument.posted_at >= reading.read_at, BooksDocument.read_state != ReadState.STANDS)
+    posted = select(BooksDocument.id).where(
+        BooksDocument.connection_id == lane.claim.connection_id, BooksDocument.state == DocumentState.POSTED, is_later
+    )
+    heard = select(OthersEntry.id).where(
+        OthersEntry.connection_id == lane.claim.connection_id, OthersEntry.changed_at >= reading.read_at
+    )
+    for some in (posted, heard):
+        if (await session.execute(some.limit(1))).first() is not None:
+            return True
+    return False
 
 
 def _asked_at(item: SyncItem, now: datetime) -> datetime | None:

@@ -21,10 +21,12 @@ from core.db.models import (
     ReadState,
     SyncItem,
 )
+from core.errors import NotFoundError
 from core.reasons import Reason
 from core.sync.call_counts import rest_of_day
 from core.sync.check_books import check_books_now
 from core.sync.drift import make_standing
+from core.sync.recreate import recreate
 from tests.core.sync.conftest import PORTRAIT, Studio, sale
 
 ON_SQLITE = pytest.mark.parametrize("studio", ["sqlite"], indirect=True)
@@ -269,3 +271,71 @@ async def test_a_disconnected_watch_waits_and_goes_on_where_it_was(studio: Studi
     studio = await studio.connect(studio.books.external_id)
     await hours_go_by(studio, 1)
     assert await studio.stands(payment_id) == CHANGED
+
+
+# -- recreating
+
+
+async def click(studio: Studio, document: BooksDocument) -> bool:
+    """Click on "Recreate"."""
+    async with studio.wiring.db.tenant(studio.tenant_id, write=True) as session:
+        now = await studio.wiring.db.now(session)
+        done = await recreate(session, document.item_id, by_user_id=studio.person.user_id, now=now)
+    await studio.quiet()
+    return done
+
+
+async def test_what_was_removed_is_made_again_on_a_word_and_once(studio: Studio) -> None:
+    await watch(studio)
+    payment_id, document = await sold(studio)
+    assert not await click(studio, document)
+    edit(studio, document, "void")
+    await hours_go_by(studio)
+    assert await studio.stands(payment_id) == CHANGED
+    assert await click(studio, document)
+    assert not await click(studio, document)
+    assert await studio.stands(payment_id) == SYNCED
+    rows = [row for row in await studio.rows(BooksDocument) if row.kind is DocumentKind.PAYMENT]
+    stood = {row.reference: (row.state, row.plan_version) for row in rows}
+    assert stood == {
+        document.reference: (DocumentState.DROPPED, 0),
+        f"{document.reference}-2": (DocumentState.POSTED, 1),
+    }
+    [invoice] = studio.ledger.books.documents("invoice")
+    assert (invoice.paid_minor, studio.ledger.books.balance(studio.accounts["Stripe clearing"])) == (43300, 43300)
+    await hours_go_by(studio)
+    assert await studio.stands(payment_id) == SYNCED
+
+
+@ON_SQLITE
+async def test_a_payment_without_its_invoice_is_in_the_way_until_it_is_removed_as_well(studio: Studio) -> None:
+    await watch(studio)
+    payment_id, document = await sold(studio)
+    [invoice] = [row for row in await studio.rows(BooksDocument) if row.kind is DocumentKind.INVOICE]
+    OwnersHand(studio.ledger.books).delete(DocumentKind.INVOICE, invoice.external_id or "")
+    await hours_go_by(studio)
+    assert await studio.stands(payment_id) == CHANGED
+    assert not await click(studio, document)
+    edit(studio, document, "delete")
+    await hours_go_by(studio)
+    assert await click(studio, document)
+    assert await studio.stands(payment_id) == SYNCED
+    assert [row.reference for row in studio.ledger.books.documents()] == [f"{document.reference}-2"] * 2
+    assert studio.ledger.books.balance(studio.accounts["Stripe clearing"]) == 43300
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("change", ["total", "account"])
+async def test_what_stands_with_another_content_is_not_made_again(studio: Studio, change: str) -> None:
+    await watch(studio)
+    _, document = await sold(studio)
+    edit(studio, document, change)
+    await hours_go_by(studio)
+    assert not await click(studio, document)
+    assert len(studio.ledger.books.documents()) == 2
+
+
+async def test_nobody_makes_again_what_is_another_workspaces(studio: Studio) -> None:
+    async with studio.wiring.db.tenant(studio.tenant_id, write=True) as session:
+        with pytest.raises(NotFoundError):
+            await recreate(session, uuid4(), by_user_id=studio.person.user_id, now=studio.runtime.now())
