@@ -234,6 +234,14 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     Raises:
         ConfigurationError: with one line for each problem; never shows a secret's value.
     """
+    settings, problems = read_settings(environ)
+    if problems:
+        raise ConfigurationError("Tieout cannot start:\n- " + "\n- ".join(problems))
+    return settings
+
+
+def read_settings(environ: Mapping[str, str] | None = None) -> tuple[Settings, list[str]]:
+    """Read the environment with all that is wrong in it; a value that cannot be read counts as not set."""
     environ = os.environ if environ is None else environ
     known = variable_names()
     values = {name.lower(): environ[name].strip() for name in known if name in environ and environ[name].strip()}
@@ -250,9 +258,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     problems += unreadable.values()
     # Who mistypes APP_ENV must not be told of everything that production would need.
     problems += _always(settings) if "app_env" in unreadable else _problems(settings)
-    if problems:
-        raise ConfigurationError("Tieout cannot start:\n- " + "\n- ".join(problems))
-    return settings
+    return settings, problems
 
 
 def _problems(settings: Settings) -> list[str]:

@@ -1,5 +1,6 @@
 """Bring a database to the newest shape. Old code must run on the new shape: add first, remove a release later."""
 
+from enum import StrEnum
 from pathlib import Path
 
 from alembic import command
@@ -26,12 +27,32 @@ def upgrade(database_url: str) -> None:
     command.upgrade(alembic_config(database_url), "head")
 
 
+class MigrationState(StrEnum):
+    """How a database stands to this release. ``AHEAD``: it has a migration that this release does not know."""
+
+    EMPTY = "empty"
+    BEHIND = "behind"
+    CURRENT = "current"
+    AHEAD = "ahead"
+
+
 async def is_current(engine: AsyncEngine) -> bool:
     """Return whether the database has every migration."""
-    head = ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+    return await migration_state(engine) is MigrationState.CURRENT
+
+
+async def migration_state(engine: AsyncEngine) -> MigrationState:
+    """Return how the database stands to the migrations of this release."""
+    script = ScriptDirectory(str(_MIGRATIONS))
 
     def revision(connection: Connection) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
     async with engine.connect() as connection:
-        return await connection.run_sync(revision) == head
+        found = await connection.run_sync(revision)
+    if found is None:
+        return MigrationState.EMPTY
+    if found == script.get_current_head():
+        return MigrationState.CURRENT
+    is_known = any(found == known.revision for known in script.walk_revisions())
+    return MigrationState.BEHIND if is_known else MigrationState.AHEAD
