@@ -27,13 +27,14 @@ def _insert(session: AsyncSession, model: type[Base]) -> Any:
 
 
 async def insert_missing(session: AsyncSession, model: type[Base], rows: Sequence[dict[str, Any]]) -> list[Any]:
-    """Insert rows whose unique keys are free; return the primary keys of those that were."""
+    """Insert rows, each with the same columns, whose unique keys are free; return the primary keys of those that were."""
     if not rows:
         return []
     check_rows(session, model, rows)
     primary = next(iter(_table(model).primary_key.columns))
-    statement = _insert(session, model).values(list(rows)).on_conflict_do_nothing().returning(primary)
-    return list((await session.execute(statement, execution_options=ROWS_CHECKED)).scalars())
+    statement = _insert(session, model).on_conflict_do_nothing().returning(primary)
+    # As parameters: rows that are part of the statement make it a new one, compiled anew, each time.
+    return list((await session.execute(statement, list(rows), execution_options=ROWS_CHECKED)).scalars())
 
 
 async def upsert(
