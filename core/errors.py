@@ -105,7 +105,10 @@ class OutcomeUnknownError(ProviderError):
 
 
 class RateLimitedError(ProviderError):
-    """Refused for pace, not executed (F10). ``retry_after_s`` is None where the provider names no time."""
+    """Refused for pace, not executed (F10). ``retry_after_s`` is None where the provider names no time.
+
+    ``is_of_all``: the limit that was met is that of our app over all its connections, not of this one.
+    """
 
     code = "rate_limited"
 
@@ -114,11 +117,13 @@ class RateLimitedError(ProviderError):
         text: str = "",
         *,
         retry_after_s: float | None = None,
+        is_of_all: bool = False,
         request_id: str | None = None,
         status: int | None = None,
     ) -> None:
         super().__init__(text, request_id=request_id, status=status)
         self.retry_after_s = retry_after_s
+        self.is_of_all = is_of_all
 
 
 class ProviderUnavailableError(ProviderError):

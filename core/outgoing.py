@@ -7,6 +7,8 @@ httpx raises into our two classes: *not sent* (repeat freely) and *outcome unkno
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import httpx
@@ -36,6 +38,27 @@ class Answer:
     status: int
     headers: httpx.Headers
     body: bytes
+
+
+def retry_after_s(headers: httpx.Headers) -> float | None:
+    """Return the seconds that ``Retry-After`` asks for; None where it asks for nothing sensible.
+
+    A date is read against the answer's own ``Date``, so that a wrong clock of ours does not matter (F26).
+    """
+    value = headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit() and len(value) <= 8 and int(value) > 0:
+        return float(value)
+    until, sent = _http_date(value), _http_date(headers.get("date", ""))
+    if until is None or sent is None or until <= sent:
+        return None
+    return (until - sent).total_seconds()
+
+
+def _http_date(value: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(value) if value.endswith("GMT") else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def host_of(url: str) -> str:

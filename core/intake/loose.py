@@ -1,7 +1,28 @@
 """Reading loosely shaped data: nothing here raises, whatever stands where something else was expected."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
+
+import msgspec
+
+
+def read_json(raw: bytes) -> Any:
+    """Decode JSON, also such as only its grammar allows: half an emoji that was cut off, a number beyond any double.
+
+    Stripe hands on what people and programs typed. Strings may come with lone surrogates then, numbers as infinity.
+
+    Raises:
+        ValueError, RecursionError: it is no JSON, or nested beyond all sense.
+    """
+    try:
+        return msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return json.loads(raw.decode(), parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def dig(data: Any, *path: str) -> Any:

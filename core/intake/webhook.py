@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-import msgspec
 import stripe as stripe_lib
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,6 +20,7 @@ from core.crypto import hash_token
 from core.db.append import Appender
 from core.db.models import Connection, ConnectionStatus, EventState, StripeEvent
 from core.errors import CredentialError, TieoutError
+from core.intake.loose import read_json
 from core.signals import WORK
 from core.tally import Outcome
 from core.wiring import Wiring
@@ -53,10 +53,14 @@ class StorageError(TieoutError):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where an event arrived: the scope that its id is unique in, and the secrets that may sign for it."""
+    """Where an event arrived: the scope that its id is unique in, and the secrets that may sign for it.
+
+    ``account`` is whose endpoint it is, where it is not the platform's.
+    """
 
     scope: str
     secrets: tuple[str, ...]
+    account: str | None = None
 
 
 def read_event(raw: bytes, signature: str, secrets: Iterable[str], now: datetime) -> dict[str, Any]:
@@ -68,10 +72,9 @@ def read_event(raw: bytes, signature: str, secrets: Iterable[str], now: datetime
     try:
         text = raw.decode("utf-8")
         _verify(text, signature, secrets, now)
-        event = msgspec.json.decode(raw)
+        event = read_json(raw)
     except (
         stripe_lib.SignatureVerificationError,
-        msgspec.DecodeError,
         ArithmeticError,
         ValueError,
         TypeError,
@@ -186,7 +189,8 @@ async def tenant_endpoint(wiring: Wiring, endpoint_token: str) -> Endpoint:
     if connection is None:
         raise BadEventError("no such endpoint")
     try:
-        return Endpoint(str(connection.id), (unseal(wiring.keys, connection, "webhook_secret"),))
+        secret = unseal(wiring.keys, connection, "webhook_secret")
+        return Endpoint(str(connection.id), (secret,), connection.external_id)
     except CredentialError as exc:
         raise StorageError("the endpoint's secret cannot be opened") from exc
 

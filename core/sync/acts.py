@@ -48,7 +48,7 @@ _RELINK = frozenset({Reason.CUSTOMER_INACTIVE, Reason.REFUSED, Reason.NAME_TAKEN
 RETRY_ALL_LIMIT = 500
 
 
-async def retry_payment(session: AsyncSession, payment_id: UUID, *, by_user_id: UUID, now: datetime) -> bool:
+async def retry_payment(session: AsyncSession, payment_id: UUID, *, by_user_id: UUID | None, now: datetime) -> bool:
     """Put a stopped or waiting payment back to work. Clicking again while it is being worked on changes nothing (F24).
 
     Returns:
@@ -84,7 +84,7 @@ async def retry_payment(session: AsyncSession, payment_id: UUID, *, by_user_id: 
     return True
 
 
-async def retry_item(session: AsyncSession, item_id: UUID, *, by_user_id: UUID, now: datetime) -> bool:
+async def retry_item(session: AsyncSession, item_id: UUID, *, by_user_id: UUID | None, now: datetime) -> bool:
     """Put a stopped or waiting refund, dispute, payout or other movement back to work, as :func:`retry_payment` does.
 
     Returns:

@@ -78,6 +78,7 @@ async def _fetch(lane: StripeLane, item: SyncItem, reader: HistoryReader) -> Non
             await reader.account()
             await settle(lane, item, due_at=lane.runtime.now() + KEEP_ALIVE_EVERY)
     lane.failures = 0
+    lane.heard(None)
 
 
 async def _fetch_payment(lane: StripeLane, item: SyncItem, reader: StripeReader) -> None:
@@ -118,8 +119,10 @@ async def _fetch_service(lane: StripeLane, item: SyncItem, reader: StripeReader)
 
 
 async def _failed(lane: StripeLane, item: SyncItem, error: ProviderError) -> None:
-    counts = not isinstance(error, ReconnectRequiredError | AccessExpiredError | ProviderRejectedError)
-    lane.failures += counts
+    lane.heard(error)
+    refused = ReconnectRequiredError | AccessExpiredError | ProviderRejectedError
+    # A slow-down is counted where it pauses the lane.
+    lane.failures += not isinstance(error, refused | RateLimitedError)
 
     async def work(session: AsyncSession, now: datetime) -> None:
         row = await session.get_one(SyncItem, item.id, with_for_update=True, populate_existing=True)

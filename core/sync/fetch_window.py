@@ -27,17 +27,19 @@ class Window:
         Args:
             item: keeps the cursor in its ``reason_detail``.
             now: of this pass.
-            reach: how far back the list is read at most, and the first time.
+            reach: how far back the list is read the first time. Later everything since the cursor is read, however long
+                ago that was: nobody else would read what lies between.
             overlap: what is read again each time: things appear late.
         """
-        stored, earliest = item.reason_detail, now - reach
+        stored = item.reason_detail
         if isinstance(stored.get("until"), int):
             started = datetime.fromisoformat(stored["started"]).astimezone(UTC)
             return cls(stored["since"], stored["until"], started, is_first=False)
         if not isinstance(stored.get("cursor"), str):
-            return cls(int(earliest.timestamp()), None, now, is_first=True)
-        cursor = datetime.fromisoformat(stored["cursor"]).astimezone(UTC) - overlap
-        return cls(int(max(cursor, earliest).timestamp()), None, now, is_first=False)
+            return cls(int((now - reach).timestamp()), None, now, is_first=True)
+        # A cursor of the future was written by a clock that was wrong (F26).
+        cursor = min(datetime.fromisoformat(stored["cursor"]).astimezone(UTC), now) - overlap
+        return cls(int(cursor.timestamp()), None, now, is_first=False)
 
     def after(self, missing_before: int | None) -> "Window":
         """Return what is left to read, where something is missing before that second (Unix), or within it."""

@@ -25,10 +25,11 @@ def next_delay(runtime: Runtime, tries: int) -> timedelta:
 def pause_for(runtime: Runtime, retry_after_s: float | None, failures: int, *, floor_s: float) -> timedelta:
     """Return how long a whole connection pauses after a 429 or an outage (F10).
 
-    A stated time is kept within 1 s and 24 h; without one it doubles from 2 s with jitter, capped at 15 min,
-    and is never shorter than ``floor_s``, what the provider is known to need.
+    A stated time is kept within 1 s and 24 h; without one it doubles from 2 s with jitter, and is at most 15 min and
+    never shorter than ``floor_s``, what the provider is known to need.
     """
     if retry_after_s is not None and retry_after_s > 0:
         return max(timedelta(seconds=1), min(timedelta(seconds=retry_after_s), PAUSE_MAX))
-    grown = min(timedelta(seconds=2 * 2 ** min(failures, 10)), PAUSE_CAP)
+    # The jitter stays below the cap: whatever was missed is found within 15 minutes of the end of an outage (F3).
+    grown = min(timedelta(seconds=2 * 2 ** min(failures, 10)), PAUSE_CAP / 1.2)
     return max(timedelta(seconds=floor_s), grown) * (1 + 0.2 * runtime.random())

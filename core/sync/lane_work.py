@@ -20,6 +20,7 @@ from core.db.models import Connection, ItemKind, ItemState, Lane, Payment, Payme
 from core.db.session import Database
 from core.errors import (
     AccessExpiredError,
+    NotSentError,
     OutcomeUnknownError,
     ProviderError,
     ProviderUnavailableError,
@@ -34,6 +35,7 @@ from core.sync.plan import ConnectedBooks
 from core.wiring import Wiring
 
 T = TypeVar("T")
+_NO_ANSWER = (NotSentError, OutcomeUnknownError, ProviderUnavailableError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,11 @@ class LaneWork:
         self.failures = failures
         self.paused = False
         self.paused_until: datetime | None = None
+        # How the last call ended: with an answer of whatever kind, or with none; None: no call was made.
+        self.is_answering: bool | None = None
+        # The limit that was met is that of all connections to this provider together.
+        self.everyone_rests_until: datetime | None = None
+        self._is_limit_of_all = False
         self.next_call_at = claim.next_call_at
         self._was_left = claim.was_left
         self.reconnect_reason = Reason.RECONNECT_STRIPE
@@ -111,11 +118,24 @@ class LaneWork:
     async def pause(
         self, session: AsyncSession, retry_after_s: float | None, reason: Reason, now: datetime, floor_s: float = 60.0
     ) -> datetime:
-        """Rest the whole connection; return until when."""
+        """Rest the whole connection; return until when. Where no time is stated, longer after each slow-down.
+
+        ``floor_s``: QuickBooks names no time, and its documentation asks for a minute.
+        """
         self.paused = True
+        if reason is Reason.RATE_LIMITED:
+            self.failures += 1
+            await lanes.note_failures(session, self.claim, self.failures)
         until = self.paused_until = now + ladder.pause_for(self.runtime, retry_after_s, self.failures, floor_s=floor_s)
         await lanes.hold(session, self.claim, until=until, reason=reason)
+        if self._is_limit_of_all:
+            self.everyone_rests_until = until
         return until
+
+    def heard(self, error: ProviderError | None) -> None:
+        """Take down how a call ended."""
+        self.is_answering = not isinstance(error, _NO_ANSWER)
+        self._is_limit_of_all = isinstance(error, RateLimitedError) and error.is_of_all
 
     async def block_connection(self, session: AsyncSession, now: datetime) -> None:
         """Let every waiting item of this connection wait for a sign-in: nothing fails, nothing is tried (F17)."""
@@ -222,8 +242,10 @@ class BooksLane(LaneWork):
             return await perform_call(books, call)
 
         reports = await self._make(call, asking, refused=None)
+        self.heard(reports[0].error)
         if self._token and isinstance(reports[0].error, AccessExpiredError):
             reports = await self._make(call, asking, refused=self._token)
+            self.heard(reports[0].error)
         self.spent.slow_downs += any(isinstance(report.error, RateLimitedError) for report in reports)
         return reports
 
@@ -263,6 +285,15 @@ class BooksLane(LaneWork):
         Raises:
             ProviderError: as the adapter does; or no token can be had.
         """
+        try:
+            answer = await self._ask(asking)
+        except ProviderError as exc:
+            self.heard(exc)
+            raise
+        self.heard(None)
+        return answer
+
+    async def _ask(self, asking: Callable[[AccountingProvider], Awaitable[T]]) -> T:
         await self._open_with_token(None)
         try:
             return await self._paced(asking)

@@ -5,7 +5,7 @@ dead owner's lane is free again when its lease ends; whatever it was doing stand
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, CursorResult, exists, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db.models import POSTED_KINDS, Lane, SyncItem
+from core.db.models import POSTED_KINDS, Connection, ConnectionStatus, Lane, SyncItem
 from core.db.session import Database, announce
 from core.errors import LeaseLostError
 from core.logging import get_logger
@@ -42,17 +42,24 @@ class Claim:
     connection_id: UUID
     fence: int
     next_call_at: datetime | None
+    kind: str
     was_left: bool = False
 
 
-async def claim_lanes(db: Database, limit: int) -> list[Claim]:
-    """Lease up to ``limit`` lanes that have due items, least recently served first (fair to tenants, T11)."""
+async def claim_lanes(db: Database, limit: int, *, without: Collection[str] = ()) -> list[Claim]:
+    """Lease up to ``limit`` lanes that have due items, least recently served first (fair to tenants, T11).
+
+    Args:
+        db: the database.
+        limit: how many at most.
+        without: providers of which none is wanted now.
+    """
 
     async def work() -> list[Claim]:
         # Across tenants on purpose: the queue is one, and a lane row holds nothing but times and ids.
         async with db.system(write=True) as session:
             now = await db.now(session)
-            return await _claim(session, now, limit)
+            return await _claim(session, now, limit, without)
 
     return await db.unit(work)
 
@@ -76,10 +83,11 @@ async def free_lanes(db: Database) -> None:
     await db.unit(work)
 
 
-async def _claim(session: AsyncSession, now: datetime, limit: int) -> list[Claim]:
+async def _claim(session: AsyncSession, now: datetime, limit: int, without: Collection[str]) -> list[Claim]:
     has_due = exists().where(SyncItem.connection_id == Lane.connection_id, SyncItem.due_at <= now, may_run())
     free = (
-        select(Lane.connection_id, Lane.lease_until)
+        select(Lane.connection_id, Lane.lease_until, Connection.kind)
+        .join(Connection, Connection.id == Lane.connection_id)
         .where(
             or_(Lane.lease_until.is_(None), Lane.lease_until <= now),
             or_(Lane.hold_until.is_(None), Lane.hold_until <= now),
@@ -87,9 +95,11 @@ async def _claim(session: AsyncSession, now: datetime, limit: int) -> list[Claim
         )
         .order_by(Lane.served_at.nulls_first())
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, of=Lane)
     )
-    found = {row[0]: row[1] for row in await session.execute(free)}
+    if without:
+        free = free.where(Connection.kind.not_in(without))
+    found = {row.connection_id: row for row in await session.execute(free)}
     if not found:
         return []
     taken = await session.execute(
@@ -99,7 +109,8 @@ async def _claim(session: AsyncSession, now: datetime, limit: int) -> list[Claim
         .returning(Lane.tenant_id, Lane.connection_id, Lane.fence, Lane.next_call_at)
         .execution_options(synchronize_session=False)
     )
-    return [Claim(*row, was_left=found[row[1]] is not None) for row in taken.all()]
+    taken_over = {lane for lane, row in found.items() if row.lease_until is not None}
+    return [Claim(*row, found[row.connection_id].kind, row.connection_id in taken_over) for row in taken.all()]
 
 
 def may_run() -> ColumnElement[bool]:
@@ -158,6 +169,33 @@ async def hold(session: AsyncSession, claim: Claim, *, until: datetime, reason: 
         .values(hold_until=until, hold_reason=reason.value)
         .execution_options(synchronize_session=False)
     )
+
+
+async def hold_provider(db: Database, kind: str, *, until: datetime) -> None:
+    """Pause every connection to one provider: it counts the calls of all of them together, and that limit is met."""
+
+    async def work() -> None:
+        # Across tenants on purpose: what is met is the limit of the whole installation. Who holds a lane's row at this
+        # moment is not waited for; it will hear the same.
+        async with db.system(write=True) as session:
+            theirs = (
+                select(Lane.connection_id)
+                .join(Connection, Connection.id == Lane.connection_id)
+                .where(
+                    Connection.kind == kind,
+                    Connection.status == ConnectionStatus.ACTIVE,
+                    or_(Lane.hold_until.is_(None), Lane.hold_until < until),
+                )
+                .with_for_update(skip_locked=True, of=Lane)
+            )
+            await session.execute(
+                update(Lane)
+                .where(Lane.connection_id.in_(theirs))
+                .values(hold_until=until, hold_reason=Reason.RATE_LIMITED.value)
+                .execution_options(synchronize_session=False)
+            )
+
+    await db.unit(work)
 
 
 async def note_failures(session: AsyncSession, claim: Claim, failures: int) -> None:

@@ -24,19 +24,20 @@ from core.db.models import (
 )
 from core.errors import LeaseLostError
 from core.identity.cleanup import forget_expired
+from core.intake.forget import forget_payloads
 from core.live import touch
 from core.logging import get_logger
 from core.reasons import Reason
 from core.signals import WORK
 from core.sync import batch, drift, fetch, ladder, lanes, look_ahead, posting, posting_rounds, verify
-from core.sync.inbox import BATCH, route_events
+from core.sync.breaker import Breakers
+from core.sync.inbox import BATCH, Turns, route_events
 from core.sync.items import mirror
 from core.sync.keep_alive import keep_books_alive
 from core.sync.lane_work import BooksLane, LaneWork, load_lane
 from core.sync.lanes import Claim
 from core.wiring import Wiring
 
-LANES_AT_ONCE = 8
 ITEMS_PER_LEASE = 20
 BATCHES_AT_ONCE = 5
 SWEEP_S = 1.0
@@ -56,6 +57,9 @@ class Worker:
         self._wiring = wiring
         self._db = wiring.db
         self._stopping = False
+        self._turns = Turns()
+        self._breakers = Breakers(wiring.runtime)
+        self._serving: list[str] = []
         self._tidied_at: datetime | None = None
         # When the last pass ended, by the runtime's monotonic clock: the sign of life that others are shown.
         self.passed_at = wiring.runtime.monotonic()
@@ -63,7 +67,7 @@ class Worker:
     async def step(self) -> int:
         """Do everything that is due now, once, and return how much that was; for tests and simulations."""
         routed = await self._route_all()
-        claims = await lanes.claim_lanes(self._db, LANES_AT_ONCE)
+        claims = await self._claim()
         served = await asyncio.gather(*(self._serve(claim) for claim in claims))
         return routed + sum(served)
 
@@ -94,8 +98,7 @@ class Worker:
         try:
             routed = await self._route_all()
             await self._tidy()
-            room = LANES_AT_ONCE - len(running)
-            claims = await lanes.claim_lanes(self._db, room) if room > 0 else []
+            claims = await self._claim()
         except Exception as exc:  # outlive a database that is away: wait, try again (F5, F30)
             log.error("worker_pass_failed", exc_info=exc)
             await self._wiring.runtime.sleep(SWEEP_S)
@@ -107,12 +110,24 @@ class Worker:
         self.passed_at = self._wiring.runtime.monotonic()
         return bool(routed or claims)
 
+    async def _claim(self) -> list[Claim]:
+        """Lease what may be served now beside what is being served."""
+        room, without = self._breakers.room(self._serving)
+        if room <= 0:
+            return []
+        claims = await lanes.claim_lanes(self._db, room, without=without)
+        for claim in claims:
+            self._serving.append(claim.kind)
+            self._breakers.claimed(claim.kind)
+        return claims
+
     async def _tidy(self) -> None:
-        """Once an hour, forget sessions, tries and consents that have no effect any more."""
+        """Once an hour, forget sessions, tries, consents and old payloads that have no effect any more."""
         now = self._wiring.runtime.now()
         if self._tidied_at is None or now - self._tidied_at >= TIDY_EVERY:
             self._tidied_at = now
             await forget_expired(self._db)
+            await forget_payloads(self._db)
 
     async def _serve_safely(self, claim: Claim) -> int:
         """Serve a lane; when the database goes away meanwhile, the lease ends and the lane is found again."""
@@ -139,14 +154,21 @@ class Worker:
         """Route what has arrived, within bounds: a flood of one tenant's events must not keep lanes waiting (T11)."""
         total = 0
         for _ in range(BATCHES_AT_ONCE):
-            count = await route_events(self._db)
+            count = await route_events(self._db, self._turns)
             total += count
             if count < BATCH:
                 break
         return total
 
     async def _serve(self, claim: Claim) -> int:
-        """Serve one leased lane: at most 20 items, then let others have a turn."""
+        """Serve one leased lane, and make room for another."""
+        try:
+            return await self._serve_items(claim)
+        finally:
+            self._serving.remove(claim.kind)
+
+    async def _serve_items(self, claim: Claim) -> int:
+        """Serve at most 20 items, then let others have a turn."""
         served = 0
         lane = await self._open(claim)
         try:
@@ -164,6 +186,10 @@ class Worker:
         except LeaseLostError:
             log.warning("lease_lost", connection_id=str(claim.connection_id))
             return served
+        if lane.is_answering is not None:
+            self._breakers.note(claim.kind, claim.connection_id, is_answering=lane.is_answering)
+        if lane.everyone_rests_until is not None:
+            await lanes.hold_provider(self._db, claim.kind, until=lane.everyone_rests_until)
         await lanes.release(self._db, claim, next_call_at=lane.next_call_at)
         return served
 

@@ -8,11 +8,8 @@ import html
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, TypedDict
 
-import httpx
 import msgspec
 
 from core.errors import (
@@ -24,11 +21,8 @@ from core.errors import (
     RateLimitedError,
     ReconnectRequiredError,
 )
-from core.outgoing import Answer
+from core.outgoing import Answer, retry_after_s
 from core.reasons import Reason
-
-THROTTLE_PAUSE_S = 60.0
-"""QuickBooks names no time with a 429; its documentation asks for a minute."""
 
 MAINTENANCE_PAUSE_S = 900.0
 
@@ -119,7 +113,7 @@ def error_for(answer: Answer, faults: list[Fault], *, is_write: bool) -> Provide
 def _not_executed(answer: Answer, faults: list[Fault], codes: set[str]) -> ProviderError | None:
     """The gateway turned the call away before it reached the books."""
     if answer.status == 429 or codes & _THROTTLED:
-        return RateLimitedError(_text(faults), retry_after_s=_retry_after(answer.headers), **_call(answer))
+        return RateLimitedError(_text(faults), retry_after_s=retry_after_s(answer.headers), **_call(answer))
     if answer.status == 401 or codes & _EXPIRED:
         return AccessExpiredError(_text(faults), **_call(answer))
     if codes & _MAINTENANCE:
@@ -226,21 +220,3 @@ def _xml_text(content: str, tag: str) -> str:
 
 def _code(text: str) -> str:
     return text.lstrip("0") or text
-
-
-def _retry_after(headers: httpx.Headers) -> float:
-    """Return the seconds that the answer asks for: a number or a date; nonsense, zero and less read as a minute."""
-    value = headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit() and len(value) <= 8 and int(value) > 0:
-        return float(value)
-    until, now = _http_date(value), _http_date(headers.get("date", ""))
-    if until is not None and now is not None and until > now:
-        return (until - now).total_seconds()
-    return THROTTLE_PAUSE_S
-
-
-def _http_date(value: str) -> datetime | None:
-    try:
-        return parsedate_to_datetime(value) if value.endswith("GMT") else None
-    except ValueError:
-        return None

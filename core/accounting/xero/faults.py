@@ -21,7 +21,7 @@ from core.errors import (
     RateLimitedError,
     ReconnectRequiredError,
 )
-from core.outgoing import Answer
+from core.outgoing import Answer, retry_after_s
 from core.reasons import Reason
 
 CONCURRENT_PAUSE_S = 2.0
@@ -144,24 +144,20 @@ def _refused(answer: Answer, data: Mapping[str, Any], text: str, *, is_write: bo
 
 
 def _limited(answer: Answer, text: str) -> RateLimitedError:
-    """Nothing was run, nor remembered under the key. A day's limit can ask for most of a day."""
+    """Nothing was run, nor remembered under the key. A day's limit can ask for most of a day.
+
+    ``appminute`` is the limit of the app over all its organisations; how Xero spells it is not certain.
+    """
     problem = answer.headers.get("x-rate-limit-problem", "").strip().lower()
-    seconds = _seconds(answer.headers.get("retry-after", ""))
+    seconds = retry_after_s(answer.headers)
     if seconds is None and problem == "concurrent":
         seconds = CONCURRENT_PAUSE_S
     said = f"{text}: {problem}" if problem else text
-    return RateLimitedError(said, retry_after_s=seconds, **_call(answer))
+    return RateLimitedError(said, retry_after_s=seconds, is_of_all=problem.startswith("app"), **_call(answer))
 
 
 def _call(answer: Answer) -> _Call:
     return {"request_id": correlation_id(answer), "status": answer.status}
-
-
-def _seconds(value: str) -> float | None:
-    value = value.strip()
-    if value.isascii() and value.isdigit() and len(value) <= 8 and int(value) > 0:
-        return float(value)
-    return None
 
 
 def _element_words(data: Mapping[str, Any]) -> list[str]:
