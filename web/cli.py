@@ -20,6 +20,7 @@ from core.sync.worker import Worker
 from core.wiring import open_wiring
 from web.app import create_app
 from web.cli_books import prove_books, write_journal_of
+from web.cli_doctor import call_doctor
 from web.cli_reopen import add_options, reopen_all
 from web.server import run_server
 
@@ -49,6 +50,10 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "worker", _worker, "work beside PostgreSQL: take events, post payments")
     _add(commands, "migrate", _migrate, "bring the database to the newest shape")
     _add(commands, "rotate-keys", _rotate, "bring every stored secret under the first key of TOKEN_KEYS")
+    doctor = _add(commands, "doctor", call_doctor, "say what is wrong with this installation, and what to do about it")
+    doctor.epilog = "Ends with 0: all is well, 1: something wants to be looked at, 2: something is broken."
+    doctor.add_argument("--network", action="store_true", help="call the providers' hosts and ask Stripe as well")
+    doctor.add_argument("--json", action="store_true", help="for scripts: level, and about, level, text, do of each")
     journal = _add(commands, "journal", write_journal_of, "write the books as plain-text double entry (Beancount)")
     proof = _add(commands, "prove", prove_books, "look up every entry in the books: each must stand there once")
     for command in (journal, proof):
