@@ -175,8 +175,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
 
     @property
     def providers(self) -> dict[str, str]:
-        """Address that the product may call -> the provider it belongs to."""
-        return {getattr(self, name): name.partition("_")[0] for name in CALLED}
+        """Beginning of the addresses that the product may call -> the provider they belong to."""
+        found = {getattr(self, name): name.partition("_")[0] for name in CALLED}
+        # A sandbox may serve all of them at one address: there the path tells them apart.
+        for name, path in (("stripe", "/v1/"), ("quickbooks", "/v3/"), ("xero", "/api.xro/"), ("xero", "/connections")):
+            found[f"{getattr(self, f'{name}_api_base')}{path}"] = name
+        return found
 
     @property
     def authorize_urls(self) -> tuple[str, ...]:

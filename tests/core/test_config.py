@@ -117,3 +117,14 @@ def test_development_needs_keys_of_its_own_but_no_provider() -> None:
 def test_every_variable_is_described() -> None:
     for name, description in variable_names().items():
         assert len(description) > 15, name
+
+
+def test_whose_an_address_is_can_be_told_even_where_one_host_serves_all() -> None:
+    base = "http://127.0.0.1:8001"
+    shared = dict.fromkeys(("STRIPE_API_BASE", "QUICKBOOKS_API_BASE", "XERO_API_BASE"), base)
+    known = load_settings({**PRODUCTION, **shared, "ALLOW_PROVIDER_OVERRIDES": "true"}).providers
+    for path, provider in (("/v1/", "stripe"), ("/v3/", "quickbooks"), ("/api.xro/", "xero"), ("/connections", "xero")):
+        assert known[base + path] == provider
+    real = load_settings(PRODUCTION).providers
+    assert real["https://api.stripe.com"] == "stripe"
+    assert real["https://oauth.platform.intuit.com/oauth2/v1/tokens/bearer"] == "quickbooks"

@@ -8,6 +8,7 @@ BUSINESS = "Juniper Lane Photography"
 COMPANY = "Juniper Lane Photography LLC"
 EMAIL = "demo@tieout.example"
 PASSWORD = "a studio full of light"  # noqa: S105 - printed on start, valid on this machine only
+OPERATOR_TOKEN = "the operator of this demo"  # noqa: S105 - as above
 TIME_ZONE = "America/Los_Angeles"
 
 

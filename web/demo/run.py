@@ -105,6 +105,7 @@ async def _announce(server: uvicorn.Server, port: int, sandbox_port: int, runtim
         f"  Sign in with:  {cast.EMAIL}\n"
         f"  Password:      {cast.PASSWORD}\n"
         f"  Sandbox:       http://localhost:{sandbox_port} (make a payment by hand, look into the books)\n"
+        f"  Figures:       http://localhost:{port}/metrics (any name, password: {cast.OPERATOR_TOKEN})\n"
         "Ctrl+C ends both.\n"
     )
 
@@ -142,6 +143,7 @@ def demo_settings(port: int, sandbox_port: int, runtime: Runtime) -> Settings:
         token_keys=f"demo:{base64.b64encode(runtime.token_bytes(32)).decode()}",
         secret_key=runtime.token_bytes(32).hex(),
         demo_data=True,
+        operator_token=cast.OPERATOR_TOKEN,
         stripe_client_id=known.stripe_client_id,
         stripe_secret_key=known.stripe_platform_key,
         stripe_webhook_secrets=known.stripe_webhook_secret,
