@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import h11
 import uvicorn
 from litestar import Litestar
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from core.config import Settings
 from web.background import Background
@@ -23,12 +22,23 @@ HEAD_WITHIN_S = 10.0
 KEEP_ALIVE_S = 5
 GRACE_S = 20
 MAX_HEAD_BYTES = 16 * 1024
+TOO_LONG = "The head of this request is too long."
 
 
-class PatientProtocol(H11Protocol):
-    """uvicorn's own protocol, with an end to its patience for a head that never gets complete."""
+class HeadTooLongError(Exception):
+    """The head of a request has more bytes than we read."""
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """uvicorn's own protocol, with an end to its patience for a head that never gets complete, or never gets short.
+
+    Its parser is the one of Node.js and knows no limits by itself. A line between two requests is waiting for a head as
+    soon as it says anything at all.
+    """
 
     _head_timer: asyncio.TimerHandle | None = None
+    _is_in_head = True
+    _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """A connection that says nothing is a head that never gets complete."""
@@ -37,7 +47,12 @@ class PatientProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Keep the timer while a head is incomplete, whatever trickles in."""
+        if self._is_waiting_for_head():
+            self._head_bytes += len(data)
         super().data_received(data)
+        if self._is_in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            # A single endless line: the parser tells of it only when it is complete.
+            self.send_400_response(TOO_LONG)
         self._watch_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -45,15 +60,31 @@ class PatientProtocol(H11Protocol):
         self._stop_timer()
         super().connection_lost(exc)
 
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        super().on_message_begin()
+        self._is_in_head = True
+
+    def on_headers_complete(self) -> None:
+        """The head is there; what it has in bytes may have come together with the body."""
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > MAX_HEAD_BYTES:
+            raise HeadTooLongError
+        self._is_in_head, self._head_bytes = False, 0
+        super().on_headers_complete()
+
+    def _is_waiting_for_head(self) -> bool:
+        return self._is_in_head or self.cycle is None or self.cycle.response_complete
+
     def _watch_head(self) -> None:
-        if self.conn.their_state is not h11.IDLE:
+        if not self._is_waiting_for_head():
             self._stop_timer()
         elif self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_WITHIN_S, self._give_up)
 
     def _give_up(self) -> None:
         self._head_timer = None
-        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+        if self._is_waiting_for_head() and not self.transport.is_closing():
             self.transport.close()
 
     def _stop_timer(self) -> None:
@@ -95,7 +126,6 @@ def server_config(app: Litestar, settings: Settings, **changes: Any) -> uvicorn.
             "timeout_keep_alive": KEEP_ALIVE_S,
             # Endless by default: one open event stream would keep a deploy waiting (trap 16).
             "timeout_graceful_shutdown": GRACE_S,
-            "h11_max_incomplete_event_size": MAX_HEAD_BYTES,
             # The client's address is worked out by web/client.py; uvicorn would believe the forged entry (A5).
             "proxy_headers": False,
             "server_header": False,
