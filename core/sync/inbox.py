@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db.models import Connection, ConnectionStatus, EventState, ItemKind, StripeEvent
 from core.db.session import Database, announce
-from core.intake.handlers import targets_of
+from core.intake.handlers import Target, targets_of
 from core.intake.loose import read_json
 from core.intake.webhook import PLATFORM
 from core.logging import get_logger
@@ -33,6 +33,9 @@ SWEEP_SOON = timedelta(minutes=1)
 # As part of the statement's text: a partial index is not found through a parameter.
 _STORED = StripeEvent.state == literal_column(f"'{EventState.STORED}'")
 _RETRY = StripeEvent.state == literal_column(f"'{EventState.RETRY}'")
+
+_Wanted = dict[tuple[UUID, UUID, Target], None]
+"""Tenant, connection and what to look at anew, in the order in which events first told of it."""
 
 log = get_logger("inbox")
 
@@ -71,8 +74,10 @@ async def _route_batch(db: Database, turns: Turns) -> int:
         async with db.system(write=True) as session:
             now = await db.now(session)
             events = await _next_events(session, now, turns, is_locking=True)
+            wanted = _Wanted()
             for event in events:
-                await _route(db, session, event, now)
+                await _route(db, session, event, wanted, now)
+            await _ask_for(session, wanted, now)
             return len(events)
 
     return await db.unit(work)
@@ -84,7 +89,9 @@ async def _route_one(db: Database, event_id: UUID) -> None:
         async with db.system(write=True) as session:
             event = await session.get(StripeEvent, event_id, with_for_update={"skip_locked": True})
             if event is not None and event.state in (EventState.STORED, EventState.RETRY):
-                await _route(db, session, event, await db.now(session))
+                now, wanted = await db.now(session), _Wanted()
+                await _route(db, session, event, wanted, now)
+                await _ask_for(session, wanted, now)
 
     await db.unit(work)
 
@@ -157,7 +164,7 @@ def _failed(db: Database, event: StripeEvent, exc: Exception, now: datetime) -> 
     event.due_at = None if given_up else now + ladder.next_delay(db.runtime, event.tries)
 
 
-async def _route(db: Database, session: AsyncSession, event: StripeEvent, now: datetime) -> None:
+async def _route(db: Database, session: AsyncSession, event: StripeEvent, wanted: _Wanted, now: datetime) -> None:
     """Route one event; its own fault must not hold up the others (F33)."""
     try:
         targets = targets_of(event.type, _object(event.payload))
@@ -175,17 +182,22 @@ async def _route(db: Database, session: AsyncSession, event: StripeEvent, now: d
     if targets is None:
         event.state = EventState.KEPT
         return
-    for target in targets:
+    wanted.update(dict.fromkeys((connection.tenant_id, connection.id, target) for target in targets))
+    event.state = EventState.ROUTED
+
+
+async def _ask_for(session: AsyncSession, wanted: _Wanted, now: datetime) -> None:
+    """Ask for each thing once: three events or four tell of one payment, most of them in the same moment."""
+    for tenant_id, connection_id, target in wanted:
         await enqueue(
             session,
-            tenant_id=connection.tenant_id,
-            connection_id=connection.id,
+            tenant_id=tenant_id,
+            connection_id=connection_id,
             kind=target.kind,
             source_id=target.source_id,
             due_at=now + (SWEEP_SOON if target.kind is ItemKind.SWEEP else timedelta()),
             now=now,
         )
-    event.state = EventState.ROUTED
 
 
 def _object(payload: bytes) -> dict[str, Any]:
