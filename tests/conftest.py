@@ -2,6 +2,7 @@
 
 import base64
 import gc
+import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -17,11 +18,30 @@ from core.wiring import Wiring, open_wiring
 from tests.loopback import forbid_the_network, real_line
 from tests.postgres import Cluster, NoServerError, running_cluster
 from tests.runtime import VirtualRuntime
+from tests.statements import share_compiled_statements
 
 forbid_the_network()
 configure_logging("warning", tracebacks=True)
+share_compiled_statements()
 
 BOTH = [pytest.param("sqlite"), pytest.param("postgres", marks=pytest.mark.postgres)]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than cores: what drives a browser or a process of its own waits for most of its time."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + 1
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes long and waits, where workers share the tests.
+
+    The first worker gets the front of the list, the others take from its end what it has not come to: so one worker
+    waits for browsers while the others compute, the demo is started once, and nothing long begins last.
+    """
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not any(item.iter_markers("e2e")) and not any(item.iter_markers("slow")))
 
 
 def pytest_collection_finish() -> None:

@@ -76,6 +76,7 @@ async def test_fifty_waiting_payments_of_known_clients_cost_xero_at_most_eight_c
     await desk.assert_once(sales=51)
 
 
+@pytest.mark.slow
 async def test_a_thousand_waiting_payments_are_posted_to_xero_without_one_slow_down(desk: XeroDesk) -> None:
     await known_client(desk)
     await desk.control.clear_counters(desk.organisation)
