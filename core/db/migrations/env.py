@@ -21,6 +21,10 @@ def _render_item(type_: str, obj: Any, autogen_context: Any) -> str | Literal[Fa
 
 
 def _run(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        # An index over a year of events takes minutes; the product's own statements may take 15 s. Nobody waits here for
+        # a lock longer than they do.
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
