@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import httpx
+import msgspec
 
 from tests.simulation.catalogue import hit
 from tests.simulation.direct import Answer
@@ -11,6 +12,9 @@ from web.sandbox.quickbooks.amounts import decode, encode
 
 _LISTS = ("BatchItemResponse", "Invoices", "Payments", "BankTransactions", "CreditNotes")
 _TOTAL = re.compile(rb'("(?:TotalAmt|Total|Amount)":\s?)(\d+\.\d\d)')
+
+
+_ONE = re.compile(r"^/v1/(payment_intents|charges|refunds|disputes|payouts)/[^/]+$")
 
 
 class Disorder:
@@ -59,3 +63,20 @@ class CentOff:
         self._is_used = True
         hit("F19")
         return Answer(answer.status, answer.headers, answer.body[: found.start(2)] + off + answer.body[found.end(2) :])
+
+
+class Misshapen:
+    """Takes what matters out of one answer of Stripe's about one object: nobody can read what is left (F33)."""
+
+    def __init__(self) -> None:
+        self._is_used = False
+
+    def __call__(self, request: httpx.Request, answer: Answer) -> Answer | None:
+        if self._is_used or request.method != "GET" or answer.status != 200 or not _ONE.search(request.url.path):
+            return None
+        body = msgspec.json.decode(answer.body)
+        for name in ("amount", "created", "status", "charges", "latest_charge", "balance_transaction"):
+            body[name] = ["nobody", "knows"]
+        self._is_used = True
+        hit("F33")
+        return Answer(answer.status, answer.headers, msgspec.json.encode(body))

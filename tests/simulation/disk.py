@@ -1,7 +1,7 @@
 """Files of databases that every fork of the process has for itself, and a driver without a thread.
 
-The product's driver answers from a thread of its own; each answer then waits for the event loop, in an order that nobody
-can repeat. Here SQLite is called where the statement is asked, and somebody watches every statement.
+The product's driver answers from a thread of its own; each answer then waits for the event loop, in an order that
+nobody can repeat. Here SQLite is called where the statement is asked, and somebody watches every statement.
 """
 
 import sqlite3

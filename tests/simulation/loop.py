@@ -1,4 +1,4 @@
-"""An event loop of pure memory: no sockets, no threads, no machine clock. The same steps in the same order every time."""
+"""An event loop of pure memory: no sockets, no threads, no machine clock. The same steps in the same order."""
 
 import asyncio
 import heapq

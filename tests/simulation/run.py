@@ -13,7 +13,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ class Company:
 
     def _warm(self, seed: int) -> None:
         try:
-            self.loop.run_until_complete(play(self.theatre, seed))
+            self.loop.run_until_complete(play(self.theatre, seed, []))
         except AssertionError:
             pass
         finally:
@@ -73,7 +73,7 @@ class Company:
         os.close(reader)
         os.waitpid(child, 0)
         if not told:
-            return {"seed": seed, "error": "the process ended without a word", "hits": {}, "words": []}
+            return {"seed": seed, "error": "the process ended without a word", "hits": {}, "words": [], "cpu_s": 0.0}
         found: dict[str, Any] = json.loads(told)
         return found
 
@@ -85,6 +85,7 @@ class Company:
 
     def perform(self, seed: int) -> dict[str, Any]:
         """Play one seed in this very process, which is good for nothing else afterwards."""
+        begun = time.process_time()
         asyncio.set_event_loop(self.loop)
         catalogue.HITS.clear()
         root = disk.Disk.root = Path(tempfile.mkdtemp(prefix="seed-", dir=disk.Disk.root))
@@ -92,10 +93,10 @@ class Company:
         disk.restore(self.files[1], PRACTICE)
         told: dict[str, Any] = {"seed": seed, "error": None, "words": []}
         try:
-            told["words"] = self.loop.run_until_complete(play(self.theatre, seed))
+            self.loop.run_until_complete(play(self.theatre, seed, told["words"]))
         except BaseException as exc:  # noqa: BLE001 - whatever it was, it is this seed's fault
             told["error"] = "".join(traceback.format_exception(exc))[-6000:]
-        told["hits"] = dict(catalogue.HITS)
+        told["hits"], told["cpu_s"] = dict(catalogue.HITS), time.process_time() - begun
         shutil.rmtree(root, ignore_errors=True)
         return told
 
@@ -113,9 +114,9 @@ def companies(kinds: set[str]) -> dict[str, Company]:
     return built
 
 
-def play_seeds(seeds: range) -> Iterator[dict[str, Any]]:
+def play_seeds(seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
     """Play seeds one after the other in this process's forks."""
-    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a folder in memory where there is one
+    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     root = Path(tempfile.mkdtemp(prefix="simulation-", dir=folder))
     disk.Disk.root = root
     try:
@@ -131,8 +132,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--from", type=int, default=1, dest="first")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--json", action="store_true", help="one line for each seed instead of a table")
-    parser.add_argument("--only", type=int, help="play one seed and tell everything")
+    parser.add_argument("--record", type=Path, help="add a line for each seed to this file, and go on behind it")
+    parser.add_argument("--only", type=int, nargs="+", help="play these seeds and tell everything")
     return parser.parse_args()
 
 
@@ -151,32 +152,75 @@ def main() -> int:
         # Faults are the point here; what the product says of them is told for a single seed alone.
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     if asked.only is not None:
-        [told] = play_seeds(range(asked.only, asked.only + 1))
-        print(json.dumps({**told, "error": None}, indent=1))
-        print(told["error"] or "all well")
-        return int(bool(told["error"]))
-    started = time.monotonic()
-    total, failed, count = Counter[str](), [], 0
-    for told in _from_all(asked):
-        count += 1
-        total.update(told["hits"])
+        return max([_tell(told) for told in play_seeds(asked.only)])
+    tally = Tally(asked.seeds)
+    wanted = [*range(asked.first, asked.first + asked.seeds)]
+    if asked.record is not None:
+        wanted = tally.take_up(asked.record, wanted)
+    for told in _from_all(wanted, asked.processes):
+        tally.add(told)
+        if asked.record is not None:
+            with asked.record.open("a") as record:
+                record.write(json.dumps(told) + "\n")
+    return tally.close()
+
+
+class Tally:
+    """Counts what came of the seeds, and shows how far they are."""
+
+    def __init__(self, wanted: int) -> None:
+        self._wanted = wanted
+        self._started = time.monotonic()
+        self._hits = Counter[str]()
+        self._failed: list[int] = []
+        self._count = self._played = 0
+
+    def take_up(self, record: Path, seeds: list[int]) -> list[int]:
+        """Count what an earlier run has written down; return the seeds that are left."""
+        known = [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
+        for told in known:
+            self._take(told)
+        done = {told["seed"] for told in known}
+        return [seed for seed in seeds if seed not in done]
+
+    def add(self, told: dict[str, Any]) -> None:
+        """Count one seed that was played now."""
+        self._take(told)
+        self._played += 1
         if told["error"]:
-            failed.append(told)
-            print(
-                f"seed {told['seed']} FAILED {told['words']}\n{told['error']}\nrepeat: {repeat(told['seed'])}",
-                flush=True,
-            )
-        if count % 100 == 0:
-            took = time.monotonic() - started
-            print(f"{count} of {asked.seeds} seeds, {count / took:.1f} a second, {len(failed)} failed", flush=True)
-    took = time.monotonic() - started
-    for fault, title in catalogue.TITLES.items():
-        print(f"{fault:>4} {total[fault]:>8}  {title}")
-    print(f"{count} seeds in {took:.0f} s ({count / took:.1f} a second), {len(failed)} failed")
-    never = [fault for fault in catalogue.TITLES if not total[fault]]
-    if never:
-        print("never hit: " + ", ".join(never))
-    return int(bool(failed or never))
+            say(f"seed {told['seed']} FAILED {told['words']}\n{told['error']}\nrepeat: {repeat(told['seed'])}")
+        if self._played % 100 == 0:
+            rate = self._played / (time.monotonic() - self._started)
+            say(f"{self._count} of {self._wanted} seeds, {rate:.1f} a second, {len(self._failed)} failed")
+
+    def close(self) -> int:
+        """Print the table; return 1 where a seed failed or a fault never happened."""
+        for fault, title in catalogue.TITLES.items():
+            say(f"{fault:>4} {self._hits[fault]:>8}  {title}")
+        took = time.monotonic() - self._started
+        say(f"{self._count} seeds, {self._played} of them now in {took:.0f} s: {len(self._failed)} failed")
+        never = [fault for fault in catalogue.TITLES if not self._hits[fault]]
+        if never:
+            say("never hit: " + ", ".join(never))
+        return int(bool(self._failed or never))
+
+    def _take(self, told: dict[str, Any]) -> None:
+        self._count += 1
+        self._hits.update(told["hits"])
+        if told["error"]:
+            self._failed.append(told["seed"])
+
+
+def _tell(told: dict[str, Any]) -> int:
+    """Print everything about one seed; return 1 where it failed."""
+    say(f"seed {told['seed']} {told['words']} {told['hits']} {told['cpu_s']:.2f} s\n{told['error'] or 'all well'}")
+    return int(bool(told["error"]))
+
+
+def say(text: str) -> None:
+    """Print a line, at once: whoever waits for the end of a long run wants to see that it goes on."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def repeat(seed: int) -> str:
@@ -184,18 +228,19 @@ def repeat(seed: int) -> str:
     return f".venv/bin/python -m tests.simulation --only {seed}"
 
 
-def _from_all(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def _from_all(seeds: Sequence[int], processes: int) -> Iterator[dict[str, Any]]:
     """Play the seeds on so many processes; yield each result as it comes."""
     reader, writer = os.pipe()
     children = []
-    for number in range(asked.processes):
+    for number in range(min(processes, len(seeds))):
         child = os.fork()
         if child == 0:
             os.close(reader)
-            for told in play_seeds(range(asked.first + number, asked.first + asked.seeds, asked.processes)):
-                line = json.dumps(told)[:60000] + "\n"
-                with os.fdopen(os.dup(writer), "w") as out:
-                    out.write(line)
+            for told in play_seeds(seeds[number::processes]):
+                # Shorter than what a pipe takes in one piece, so that lines of two processes never mix.
+                os.write(
+                    writer, (json.dumps({**told, "error": told["error"] and told["error"][-3000:]}) + "\n").encode()
+                )
             os._exit(0)
         children.append(child)
     os.close(writer)

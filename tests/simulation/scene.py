@@ -1,6 +1,7 @@
 """One seed at play: what its troubles do to the world, to the database and to the processes."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable, Coroutine
 from random import Random
@@ -36,7 +37,7 @@ class Scene:
         self.later: list[Later] = []
         self.last: list[Later] = []
         self.dies_in: int | None = None
-        self.intake_fails: str | None = None
+        self.intake_fails = False
         self.side_by_side = False
         self.wants_many = False
         self.backup: bytes | None = None
@@ -83,7 +84,9 @@ class Scene:
             "livemode": False, "account": self.play.business, "data": {"object": {"id": oddity, "object": "charge"}},
         }  # fmt: skip
         secret = self.theatre.settings.stripe_webhook_secrets
-        await world.outbox.send_raw("https://tieout.test/webhooks/stripe", json.dumps(event).encode(), [secret])
+        url = "https://tieout.test/webhooks/stripe"
+        if await world.outbox.send_raw(url, json.dumps(event).encode(), [secret]) == 200:
+            hit("F33")
 
     def expire_tokens(self) -> None:
         """Let the access tokens of the books run out."""
@@ -117,6 +120,10 @@ class Scene:
     def spoil_total(self) -> None:
         """Let the next write be answered with a total that is one cent off."""
         self.wire.spoils.append(bulk.CentOff())
+
+    def misshape(self) -> None:
+        """Let Stripe's next answers about one object lack what we need of them."""
+        self.wire.spoils.append(bulk.Misshapen())
 
     async def close_books(self, day: str) -> None:
         """Close the books up to a day."""
@@ -160,14 +167,27 @@ class Scene:
         """Sign in to a company of the books, as its owner does."""
         given = await self.theatre.sign_in(company)
         tokens = TokenSet(given.access_token, given.refresh_token, given.expires_in, None, None, {})
-        identity = Identity(company, NAME, "US", "usd", True, {})
+        identity = Identity(company, NAME, "US", "usd", True, self._options())
         await attach(
             self.wiring, self.play.owner, kind=self.kind, mode=ConnectionMode.OAUTH, identity=identity,
             put_secrets=lambda row: put_tokens(self.wiring, row, tokens),
         )  # fmt: skip
 
+    def _options(self) -> dict[str, str]:
+        """Return what is known of the company, as its consent tells it again."""
+        database = disk.peek()
+        try:
+            found = database.execute(
+                "SELECT options FROM connection WHERE id = ?", (self.play.books_id.hex,)
+            ).fetchone()
+        finally:
+            database.close()
+        options: dict[str, str] = json.loads(found[0])
+        return options
+
     async def retry_five_times(self) -> None:
         """Click retry five times at once, while the worker is at it."""
+        self.sandbox.faults.clear()
         async with self.wiring.db.tenant(self.play.owner.tenant_id) as session:
             payment_id = (await session.execute(select(Payment.id).order_by(Payment.paid_at.desc()))).scalars().first()
         if payment_id is None:
@@ -187,15 +207,15 @@ class Scene:
     # -- Processes, clock and database
 
     async def beside_worker(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
-        """Let the web do something while the worker works."""
+        """Let two processes of the web do something while the worker works."""
 
         async def web() -> None:
-            try:
+            # A page would say what went wrong; the books are what counts here.
+            with contextlib.suppress(Exception):
                 await work()
-            except Exception:  # noqa: BLE001, S110 - a page would say so; the books are what counts here
-                pass
 
-        await asyncio.gather(self.theatre.live("web", web()), self.theatre.step())
+        webs = [self.theatre.live("web", web()) for _ in range(2)]
+        await asyncio.gather(*webs, self.theatre.step())
 
     async def work_for(self, *, hours: float, strides: int) -> None:
         """Let the worker work on while time goes by."""
@@ -219,15 +239,10 @@ class Scene:
             await act()
 
     async def _deliver(self) -> None:
-        if self.intake_fails == "locked":
-            # The inbox writes outside a transaction, so SQLite says so of the statement itself.
-            self.database.full = 40
-        elif self.intake_fails == "full":
-            self.database.full = 40
         await self.sandbox.flush()
         if self.intake_fails:
             self.database.heal()
-            self.intake_fails = None
+            self.intake_fails = False
 
     async def _deploy(self) -> None:
         """Start a new worker while the old one is told to stop."""

@@ -33,14 +33,14 @@ def kind_of(seed: int) -> str:
     return KINDS[seed % len(KINDS)]
 
 
-async def play(theatre: Theatre, seed: int) -> list[str]:
-    """Play one seed on a fresh theatre; return the words for what happened.
+async def play(theatre: Theatre, seed: int, words: list[str]) -> None:
+    """Play one seed on a fresh theatre, and put down in ``words`` what it is about.
 
     Raises:
         AssertionError: something of N1-N10 or I1-I8 does not hold.
     """
     theatre.begin(seed)
-    dice = Random(seed * 7919 + 1)  # noqa: S311 - a simulation
+    dice = Random(seed * 7919 + 1)
     scene = Scene(theatre, dice)
     history = theatre.history
     styles = dice.choice(STYLES)
@@ -48,27 +48,26 @@ async def play(theatre: Theatre, seed: int) -> list[str]:
         await theatre.choose(styles)
     deeds = dice.choice((1, 1, 1, 2, 2, 3))
     troubles = draw(dice, theatre.kind, dice.choice((1, 2, 2, 3)))
-    words = [one.__name__ for one in troubles]
+    words += [theatre.kind, *(one.__name__ for one in troubles)]
     when = [dice.randrange(deeds) for _ in troubles]
     for number in range(deeds):
         for trouble, slot in zip(troubles, when, strict=True):
             if slot == number:
                 await trouble(scene, dice)
-        await _happen(history, dice, scene, is_first=number == 0)
+        await _happen(history, dice, scene, words, is_first=number == 0)
         await scene.work()
         theatre.runtime.forward(hours=dice.choice((0, 0.2, 3, 11)))
     await heal(scene)
     await come_to_rest(scene)
     await check(scene)
-    return [*words, *history.deeds]
 
 
-async def _happen(history: History, dice: Random, scene: Scene, *, is_first: bool) -> None:
+async def _happen(history: History, dice: Random, scene: Scene, words: list[str], *, is_first: bool) -> None:
     many = 3 if scene.wants_many else 1
     scene.wants_many = False
     for _ in range(many):
         deed = dice.choice(FIRST[:5]) if many > 1 else dice.choice(FIRST if is_first else _KINDS)
-        history.deeds.append(deed.__name__)
+        words.append(deed.__name__)
         await deed(history)
 
 
@@ -137,7 +136,8 @@ def open_items() -> list[dict[str, Any]]:
     try:
         rows = database.execute(
             "SELECT i.kind, i.source_id, i.state, i.reason, i.reason_detail, i.provider_text, i.due_at, i.tries"
-            " FROM sync_item i WHERE i.state NOT IN ('done', 'ignored')"
+            " FROM sync_item i JOIN connection c ON c.id = i.connection_id"
+            " WHERE i.state NOT IN ('done', 'ignored') AND c.status <> 'closed'"
             f" AND i.kind NOT IN ({', '.join('?' * len(STANDING))})", STANDING,
         ).fetchall()  # fmt: skip
     finally:

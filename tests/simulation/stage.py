@@ -212,9 +212,9 @@ class Theatre:
     def begin(self, seed: int) -> None:
         """Let all chance of this process follow from ``seed``."""
         self.runtime._dice.seed(seed)
-        self.sandbox.clock._rng = random.Random(seed)  # noqa: S311 - a simulation
-        self.wire.dice = random.Random(seed)  # noqa: S311 - a simulation
-        kernel = random.Random(seed)  # noqa: S311 - a simulation
+        self.sandbox.clock._rng = random.Random(seed)
+        self.wire.dice = random.Random(seed)
+        kernel = random.Random(seed)
         os.urandom = kernel.randbytes
         self.history.seed = seed
         self.history.__post_init__()

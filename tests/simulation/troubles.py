@@ -1,4 +1,4 @@
-"""What may go wrong in a seed. Each trouble prepares itself; whether it really happens, the catalogue counts elsewhere."""
+"""What may go wrong in a seed. A trouble prepares itself; whether it really happens is counted elsewhere."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -35,6 +35,10 @@ async def odd_events(scene: Scene, dice: Random) -> None:
 
 async def poison(scene: Scene, dice: Random) -> None:
     await scene.send_poison(dice.choice((5, "x", None, ["a"])))
+
+
+async def nonsense(scene: Scene, dice: Random) -> None:
+    scene.misshape()
 
 
 async def refused_line(scene: Scene, dice: Random) -> None:
@@ -96,10 +100,10 @@ async def stale_token(scene: Scene, dice: Random) -> None:
 
 
 async def two_refreshes(scene: Scene, dice: Random) -> None:
-    scene.expire_tokens()
     scene.wire.is_turbulent = True
 
     async def both() -> None:
+        scene.expire_tokens()
         await scene.beside_worker(lambda: _read_books(scene))
 
     scene.after_work(both)
@@ -158,7 +162,9 @@ async def other_company(scene: Scene, dice: Random) -> None:
 
 
 async def impatience(scene: Scene, dice: Random) -> None:
-    scene.rule(_on_writes(scene, FaultKind.STATUS, after_commit=dice.random() < 0.5, skip=dice.randint(0, 3), count=1))
+    scene.rule(
+        _on_writes(scene, FaultKind.STATUS, after_commit=dice.random() < 0.5, skip=dice.randint(0, 3), count=None)
+    )
     scene.wire.is_turbulent = True
     scene.after_work(scene.retry_five_times)
 
@@ -184,7 +190,7 @@ async def full_disk(scene: Scene, dice: Random) -> None:
 
 
 async def deaf(scene: Scene, dice: Random) -> None:
-    scene.intake_fails = dice.choice(("locked", "full"))
+    scene.intake_fails, scene.database.full = True, dice.randint(2, 40)
 
 
 async def lost_commits(scene: Scene, dice: Random) -> None:
@@ -228,14 +234,15 @@ def _luck(dice: Random) -> dict[str, int]:
 
 
 EVERYWHERE: tuple[tuple[int, Trouble], ...] = (
-    (3, twins), (2, disorder), (2, silence), (2, odd_events), (2, poison), (2, locked), (2, lost_commit), (2, full_disk),
-    (2, deaf), (3, lost_commits), (3, old_backup), (3, deploy), (2, death), (2, clock_steps), (2, by_hand),
+    (3, twins), (2, disorder), (2, silence), (2, odd_events), (1, poison), (2, nonsense), (2, locked), (2, lost_commit),
+    (2, full_disk), (3, deaf), (3, lost_commits), (3, old_backup), (3, deploy), (2, death), (2, clock_steps),
+    (2, by_hand),
 )  # fmt: skip
 WITH_LINE: tuple[tuple[int, Trouble], ...] = (
-    (2, refused_line), (1, cut_before), (3, lost_answer), (4, forgotten_keys), (2, slow_down), (3, storm), (2, slowness),
-    (2, stale_token), (4, two_refreshes), (3, lost_refresh), (2, junk_tokens), (3, revoked), (3, in_part),
-    (3, other_total), (2, closed_books), (2, archived_account), (3, other_mapping), (4, other_company), (4, impatience),
-    (3, death_after_write),
+    (3, refused_line), (1, cut_before), (3, lost_answer), (4, forgotten_keys), (3, slow_down), (3, storm),
+    (2, slowness), (4, two_refreshes), (3, lost_refresh), (3, junk_tokens), (3, revoked), (6, in_part),
+    (4, other_total), (3, closed_books), (2, archived_account), (4, other_mapping), (4, other_company), (5, impatience),
+    (5, death_after_write), (2, stale_token),
 )  # fmt: skip
 """Troubles of a line to books: the practice books have none."""
 
