@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.logging import configure_logging
-from tests.bench import intake, payments, rest
+from tests.bench import engine, intake, payments, rest
 from tests.bench.figures import Figure, machine, markdown_table, note, plain_table
 from tests.loopback import forbid_the_network
 from tests.postgres import NoServerError
@@ -24,8 +24,10 @@ MEASUREMENTS: dict[str, Callable[[Path], list[Figure]]] = {
     "payments-postgres": payments.on_postgres,
     "start": rest.start_and_rest,
     "first-call": rest.first_call,
+    "engine": engine.on_sqlite,
+    "engine-postgres": engine.on_postgres,
 }
-ON_REQUEST = {"payments-postgres"}
+ON_REQUEST = {"engine", "engine-postgres", "payments-postgres"}
 """Not among those that run when none is named: with it, all of them take too long."""
 
 
