@@ -4,7 +4,6 @@ Nothing here rounds but :func:`convert`. Where a digit would be lost, or cents w
 :class:`MoneyError` is raised.
 """
 
-from collections.abc import Sequence
 from decimal import Decimal
 
 # Stripe's exponents, not ISO's: ISK and UGX count in hundredths although nobody pays in hundredths of them, so they are
@@ -95,37 +94,6 @@ def convert(minor: int, currency: str, rate: Decimal, home: str) -> int:
     denominator *= 10 ** exponent(currency)
     worth = (2 * numerator + denominator) // (2 * denominator)
     return _check_range(-worth if minor < 0 else worth)
-
-
-def allocate(total_minor: int, weights: Sequence[int]) -> list[int]:
-    """Split ``total_minor`` in proportion to ``weights`` so that the parts add up to it exactly.
-
-    Largest remainder; a tie goes to the earlier part, so the same input always gives the same parts. A negative total
-    gives the mirror image of its positive. A weight of zero gets zero.
-
-    Args:
-        total_minor: what to split, in minor units.
-        weights: one per part, none negative; their unit does not matter.
-
-    Raises:
-        MoneyError: if a weight is negative, or if something is to be split and no weight is above zero.
-    """
-    if any(weight < 0 for weight in weights):
-        raise MoneyError("a weight is negative")
-    if total_minor == 0:
-        return [0] * len(weights)
-    whole = sum(weights)
-    if whole == 0:
-        raise MoneyError("nothing to split the amount by")
-    amount = abs(total_minor)
-    parts, remainders = [], []
-    for position, weight in enumerate(weights):
-        part, remainder = divmod(amount * weight, whole)
-        parts.append(part)
-        remainders.append((-remainder, position))
-    for _, position in sorted(remainders)[: amount - sum(parts)]:
-        parts[position] += 1
-    return parts if total_minor > 0 else [-part for part in parts]
 
 
 def _check_range(minor: int) -> int:

@@ -5,10 +5,10 @@ from datetime import date
 from typing import Any
 
 from core.accounting.mock.adapter import MockAccountingAdapter
-from core.accounting.mock.hand import OwnersHand
 from core.books.documents import DocumentKind
 from tests.outside import BASE
 from tests.play import Play
+from tests.practice_hand import OwnersHand
 from web.sandbox.quickbooks.client import QuickBooksControl
 from web.sandbox.xero.client import XeroControl
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from core.accounting.port import AccountingInvoice, AccountingProvider, Posted, PreparedWrite
-from core.books.documents import Customer, Document, Invoice, Item, MoneyDocument, Payment
+from core.books.documents import Customer, Document, Invoice, Item, Payment
 from core.books.keys import operation_key
 from core.errors import ProviderRejectedError
 from core.reasons import Reason
@@ -72,26 +72,6 @@ async def record_payment(
     """Record the payment against the invoice. The caller compares the total that comes back."""
     ids = {payment.customer_step: customer_id, payment.invoice_step: invoice_id}
     return await ensure(provider, payment, within=within, source_id=payment.reference, ids=ids)
-
-
-async def post_document(
-    provider: AccountingProvider, document: MoneyDocument, *, within: UUID, ids: Mapping[str, str]
-) -> dict[str, Posted]:
-    """Post any document with what it needs, in the parts that these books take; return each part by its step.
-
-    Args:
-        provider: the opened books.
-        document: what to post.
-        within: stands for the connection in the keys.
-        ids: external ids of the steps that are no support of the document: its client, the invoice that it pays.
-    """
-    known = dict(ids)
-    posted: dict[str, Posted] = {}
-    for part in provider.parts(document):
-        known.update(await support(provider, part, within=within))
-        posted[part.step] = await ensure(provider, part, within=within, source_id=part.reference, ids=known)
-        known[part.step] = posted[part.step].external_id
-    return posted
 
 
 async def support(provider: AccountingProvider, document: Document, *, within: UUID) -> dict[str, str]:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, Date, DateTime, Dialect, Enum, LargeBinary, MetaData, String, Uuid
+from sqlalchemy import JSON, BigInteger, Date, DateTime, Dialect, Enum, LargeBinary, MetaData, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -60,10 +60,3 @@ class TenantOwned:
     """Rows that belong to one tenant. The session adds the filter and the stamp (T2, T3)."""
 
     tenant_id: Mapped[UUID] = mapped_column(index=False)
-
-
-Currency = String(3)
-"""Lower-case ISO code as Stripe writes it, beside every amount."""
-
-StripeId = String(255)
-"""Stripe ids have no promised length; a short column once lost invoices for months elsewhere."""

@@ -8,11 +8,11 @@ from typing import Any
 
 from core.accounting import registry
 from core.accounting.mock.books import RECEIVABLE, SALES_TAX, MockBooks
-from core.accounting.mock.hand import OwnersHand
 from core.accounting.port import AccountingProvider, AccountType, Company, PreparedWrite
 from core.accounting.settings import ProviderSettings
 from core.books.documents import DocumentKind
 from core.outgoing import Outgoing
+from tests.practice_hand import OwnersHand
 
 RATES: dict[str, Mapping[str, int | None]] = {
     "US": {"Taxable": None, "Non-taxable": 0},

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from core.accounting import acts
-from core.accounting.port import AccountType, Posted, PreparedWrite
+from core.accounting.port import AccountingProvider, AccountType, Posted, PreparedWrite
 from core.books.documents import (
     AccountLine,
     AccountRef,
@@ -144,12 +144,17 @@ def _moved(desk: Desk, amount: int, source: str, target: str, header: dict[str, 
 async def post(desk: Desk, *documents: MoneyDocument) -> list[dict[str, Posted]]:
     """Post documents one after the other, each in its parts; later ones may need the steps of earlier ones."""
     ids = {CUSTOMER.step: desk.customer_id}
-    outcomes = []
-    for document in documents:
-        outcome = await acts.post_document(desk.bench.provider, document, within=WITHIN, ids=ids)
-        ids.update({step: posted.external_id for step, posted in outcome.items()})
-        outcomes.append(outcome)
-    return outcomes
+    return [await _post_parts(desk.bench.provider, document, ids) for document in documents]
+
+
+async def _post_parts(provider: AccountingProvider, document: MoneyDocument, ids: dict[str, str]) -> dict[str, Posted]:
+    """Post one document with what it needs, in the parts that these books take; ``ids`` learns each part's step."""
+    posted: dict[str, Posted] = {}
+    for part in provider.parts(document):
+        known = ids | await acts.support(provider, part, within=WITHIN)
+        posted[part.step] = await acts.ensure(provider, part, within=WITHIN, source_id=part.reference, ids=known)
+        ids[part.step] = posted[part.step].external_id
+    return posted
 
 
 async def freeze(desk: Desk, document: MoneyDocument, key: str = "key-1") -> PreparedWrite:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.money import MoneyError, allocate, exponent, from_decimal, to_decimal
+from core.money import MoneyError, exponent, from_decimal, to_decimal
 
 CURRENCIES = st.sampled_from(["USD", "eur", "JPY", "KWD", "ISK", "UGX", "HUF", "XPF"])
 MINOR = st.integers(min_value=-(2**63), max_value=2**63 - 1)
@@ -74,33 +74,3 @@ def test_an_amount_that_would_lose_digits_is_refused(value, currency):
 def test_an_amount_beyond_64_bits_is_refused():
     with pytest.raises(MoneyError):
         to_decimal(2**63, "USD")
-
-
-def test_the_largest_remainder_gets_the_odd_cent():
-    assert allocate(100, [1, 1, 1]) == [34, 33, 33]
-    assert allocate(100, [15, 30, 55]) == [15, 30, 55]
-    assert allocate(5, [3, 7]) == [2, 3]
-    assert allocate(-100, [1, 1, 1]) == [-34, -33, -33]
-    assert allocate(7, [0, 1, 0, 1]) == [0, 4, 0, 3]
-    assert allocate(0, [0, 0]) == [0, 0]
-    assert allocate(0, []) == []
-
-
-@pytest.mark.parametrize(("total", "weights"), [(1, []), (1, [0, 0]), (-1, [0]), (5, [3, -1]), (0, [-1])])
-def test_an_impossible_split_is_refused(total, weights):
-    with pytest.raises(MoneyError):
-        allocate(total, weights)
-
-
-@given(
-    st.integers(min_value=-(10**12), max_value=10**12),
-    st.lists(st.integers(min_value=0, max_value=10**9), min_size=1, max_size=40).filter(any),
-)
-def test_parts_add_up_and_none_is_a_whole_unit_off(total, weights):
-    parts = allocate(total, weights)
-    assert sum(parts) == total
-    whole = sum(weights)
-    for part, weight in zip(parts, weights, strict=True):
-        assert abs(part * whole - total * weight) < whole
-        assert weight or part == 0
-    assert [-part for part in parts] == allocate(-total, weights)

@@ -5,9 +5,9 @@ from random import Random
 from typing import Any
 
 from core.accounting.mock.adapter import MockAccountingAdapter
-from core.accounting.mock.hand import OwnersHand
 from core.books.documents import DocumentKind
 from tests.outside import BASE
+from tests.practice_hand import OwnersHand
 from tests.simulation import disk
 from tests.simulation.stage import Theatre
 from web.sandbox.quickbooks.client import ControlRefused, QuickBooksControl

@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import select
 
 from core.accounting.mock.adapter import MockAccountingAdapter
-from core.accounting.mock.hand import OwnersHand
 from core.books.documents import DocumentKind
 from core.config import Settings
 from core.db.models import BalanceTransaction, BooksDocument, Connection
@@ -19,6 +18,7 @@ from core.sync.prove import Proof, prove
 from tests import examples
 from tests.outside import BASE
 from tests.play import Play, playing
+from tests.practice_hand import OwnersHand
 from web.sandbox.quickbooks.client import QuickBooksControl
 
 BEAN_CHECK = Path(sys.executable).with_name("bean-check")

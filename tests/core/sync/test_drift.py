@@ -5,7 +5,6 @@ from uuid import uuid4
 
 import pytest
 
-from core.accounting.mock.hand import OwnersHand
 from core.books.documents import DocumentKind
 from core.db.models import (
     BooksDocument,
@@ -28,6 +27,7 @@ from core.sync.check_books import check_books_now
 from core.sync.drift import make_standing
 from core.sync.recreate import recreate
 from tests.core.sync.conftest import PORTRAIT, Studio, sale
+from tests.practice_hand import OwnersHand
 
 ON_SQLITE = pytest.mark.parametrize("studio", ["sqlite"], indirect=True)
 SYNCED = (PaymentState.SYNCED, None)

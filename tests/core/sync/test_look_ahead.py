@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import select
 
 from core.accounting.mock.adapter import MockAccountingAdapter
-from core.accounting.mock.hand import OwnersHand
 from core.accounting.port import FoundSale
 from core.books.documents import DocumentKind
 from core.config import Settings
@@ -27,6 +26,7 @@ from core.sync.look_ahead import ask_for_dry_run, post_history
 from core.sync.worker import Worker
 from tests import examples
 from tests.play import Play, playing
+from tests.practice_hand import OwnersHand
 
 FIRST_DAY = date(2026, 3, 2)
 

@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import select
 
 from core.accounting.mock.adapter import MockAccountingAdapter
-from core.accounting.mock.hand import OwnersHand
 from core.accounting.port import AccountType
 from core.books.documents import DocumentKind
 from core.connections.attach import attach
@@ -26,6 +25,7 @@ from core.wiring import Wiring
 from tests.core.sync.conftest import SteadyRuntime
 from tests.core.sync.fetching import Account, connect
 from tests.outside import BASE, Outside
+from tests.practice_hand import OwnersHand
 from tests.runtime import VirtualRuntime
 
 

@@ -4,7 +4,6 @@ from datetime import date
 
 import pytest
 
-from core.accounting.mock.hand import OwnersHand
 from core.books.documents import DocumentKind
 from core.db.models import (
     BooksDocument,
@@ -19,6 +18,7 @@ from core.db.models import (
 from core.reasons import Reason
 from core.sync.check_books import check_books_now
 from tests.core.sync.conftest import PORTRAIT, Studio, sale
+from tests.practice_hand import OwnersHand
 
 ON_SQLITE = pytest.mark.parametrize("studio", ["sqlite"], indirect=True)
 SYNCED = (PaymentState.SYNCED, None)
