@@ -230,6 +230,8 @@ def _share(part: int, whole: int) -> str:
     if not whole:
         return "–"
     share = 100 * part / whole
+    if 0 < share < 0.1:
+        return "< 0.1 %"
     return f"{share:.1f} %" if 0 < share < 10 else f"{share:.0f} %"
 
 
