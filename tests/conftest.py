@@ -27,6 +27,21 @@ share_compiled_statements()
 BOTH = [pytest.param("sqlite"), pytest.param("postgres", marks=pytest.mark.postgres)]
 
 
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 2**30
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the folders of the tests in memory where it has room: the same files, and a commit waits for no disk.
+
+    Most tests commit to a SQLite file, each commit asks for its bytes to be written through, and tests that post took
+    twice as long on a disk. A process that is killed leaves in memory what it would leave there.
+    """
+    has_room = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _ROOM_BYTES
+    if config.option.basetemp is None and has_room:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """One worker more than cores: what drives a browser or a process of its own waits for most of its time."""
