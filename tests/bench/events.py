@@ -34,10 +34,19 @@ async def event_templates() -> list[str]:
     return [_marked(event, account) for event in found]
 
 
+def marked_events(events: list[dict[str, object]], account: str) -> list[str]:
+    """Return bodies that tell of the objects of ``events``; only their own ids are marks."""
+    found = [event for event in events if event["type"] in _KINDS]
+    return [_text(event, account).replace(str(event["id"]), _EVENT_MARK) for event in found]
+
+
 def _marked(event: dict[str, object], account: str) -> str:
     event_id, object_id = str(event["id"]), str(event["data"]["object"]["id"])  # type: ignore[index]
-    text = json.dumps({**event, "account": account}, indent=2)
-    return text.replace(event_id, _EVENT_MARK).replace(object_id, _OBJECT_MARK)
+    return _text(event, account).replace(event_id, _EVENT_MARK).replace(object_id, _OBJECT_MARK)
+
+
+def _text(event: dict[str, object], account: str) -> str:
+    return json.dumps({**event, "account": account}, indent=2)
 
 
 def bodies(templates: list[str], run: str, count: int) -> Iterator[tuple[str, bytes]]:

@@ -51,7 +51,7 @@ def on_sqlite(folder: Path) -> list[Figure]:
         results.append(steady)
     with sqlite3.connect(path) as connection:
         stored = {row[0] for row in connection.execute("SELECT event_id FROM stripe_event")}
-    _check(results, stored)
+    check_stored(results, stored)
     ratio = median(rates) / median(floor)
     return [
         at_least("G1", "intake, SQLite, 32 connections", _rate(rates), f"{_rate(floor)} raw commits", ratio, 0.7),
@@ -89,8 +89,8 @@ def _with_processes(cluster: Cluster, folder: Path, templates: list[str], count:
             results.append(load.send(_job(apps, templates, f"run{count}{run}", _COUNT), folder))
             rates.append(_COUNT / results[-1].elapsed_s)
             answers += results[-1].latencies_s
-    stored, commits = asyncio.run(_stored(url))
-    _check(results, stored)
+    stored, commits = asyncio.run(stored_events(url))
+    check_stored(results, stored)
     ratio = median(rates) / median(floor)
     plural = "process" if count == 1 else "processes"
     what = f"intake, PostgreSQL, {count} {plural}, 32 connections"
@@ -102,7 +102,8 @@ def _with_processes(cluster: Cluster, folder: Path, templates: list[str], count:
     ]
 
 
-async def _stored(url: str) -> tuple[set[str], int]:
+async def stored_events(url: str) -> tuple[set[str], int]:
+    """Return the ids of all events that are there, and how many commits brought them."""
     connection = await asyncpg.connect(url)
     try:
         rows = await connection.fetch("SELECT event_id FROM stripe_event")
@@ -155,7 +156,8 @@ def _somebody_looking(app: Running) -> Iterator[None]:
         thread.join()
 
 
-def _check(results: list[load.Result], stored: set[str]) -> None:
+def check_stored(results: list[load.Result], stored: set[str]) -> None:
+    """Fail if an event that was answered 200 is not there."""
     accepted = {event_id for result in results for event_id in result.accepted}
     lost = accepted - stored
     if lost:

@@ -1,15 +1,15 @@
 """The load generator: a process of its own, thin enough to stay out of the way.
 
 ``python -m tests.bench.load JOB``: JOB is a file of :class:`Job`; a :class:`Result` is written to standard output.
-Bodies are built and signed before the clock starts; then each connection sends one request, waits for its answer, and
-sends the next.
+Each connection sends one request, waits for its answer, and sends the next. Bodies are built and signed before the
+clock starts, but those of a steady pace as they fall due: a signature is good for five minutes only.
 """
 
 import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -45,9 +45,16 @@ def send(job: Job, folder: Path) -> Result:
     path = folder / f"{job.run}.json"
     path.write_bytes(msgspec.json.encode(job))
     done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.load", str(path)], stdout=subprocess.PIPE, check=True, timeout=2 * _LIMIT_S
+        [sys.executable, "-m", "tests.bench.load", str(path)],
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=2 * _limit_s(job),
     )
     return msgspec.json.decode(done.stdout, type=Result)
+
+
+def _limit_s(job: Job) -> float:
+    return _LIMIT_S + (job.count / job.per_second if job.per_second else 0)
 
 
 class _Caller(asyncio.Protocol):
@@ -78,7 +85,11 @@ class _Caller(asyncio.Protocol):
 
 
 async def _run(job: Job) -> Result:
-    requests = iter([(event_id, _request(body)) for event_id, body in bodies(job.templates, job.run, job.count)])
+    requests: Iterable[tuple[str, bytes]] = (
+        (event_id, _request(body)) for event_id, body in bodies(job.templates, job.run, job.count)
+    )
+    if job.per_second is None:
+        requests = list(requests)
     loop = asyncio.get_running_loop()
     result = Result(elapsed_s=0, latencies_s=[], accepted=[], refused=0)
     callers = []
@@ -86,11 +97,12 @@ async def _run(job: Job) -> Result:
         port = job.ports[number % len(job.ports)]
         callers.append((await loop.create_connection(_Caller, "127.0.0.1", port))[1])
     started = time.perf_counter()
-    async with asyncio.timeout(_LIMIT_S):
+    async with asyncio.timeout(_limit_s(job)):
         if job.per_second is None:
-            await asyncio.gather(*(_keep_calling(caller, requests, result) for caller in callers))
+            waiting = iter(requests)
+            await asyncio.gather(*(_keep_calling(caller, waiting, result) for caller in callers))
         else:
-            await _call_in_step(callers, list(requests), job.per_second, result)
+            await _call_in_step(callers, requests, job.per_second, result)
     result.elapsed_s = time.perf_counter() - started
     for caller in callers:
         caller.transport.close()
@@ -103,10 +115,11 @@ async def _keep_calling(caller: _Caller, requests: Iterator[tuple[str, bytes]], 
 
 
 async def _call_in_step(
-    callers: list[_Caller], requests: list[tuple[str, bytes]], per_second: float, result: Result
+    callers: list[_Caller], requests: Iterable[tuple[str, bytes]], per_second: float, result: Result
 ) -> None:
     """Send at a steady pace; a late answer counts from when its request was due."""
-    begun, free, tasks = time.perf_counter(), asyncio.Queue[_Caller](), set()
+    begun, free = time.perf_counter(), asyncio.Queue[_Caller]()
+    tasks: set[asyncio.Task[None]] = set()
     for caller in callers:
         free.put_nowait(caller)
 
@@ -118,7 +131,9 @@ async def _call_in_step(
     for number, (event_id, request) in enumerate(requests):
         due = begun + number / per_second
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
-        tasks.add(asyncio.create_task(one(event_id, request, due)))
+        task = asyncio.create_task(one(event_id, request, due))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
     await asyncio.gather(*tasks)
 
 

@@ -14,6 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
+from core.config import Settings
+
 HOST = "tieout.bench"
 """A name that every measured process answers to, whatever its port."""
 
@@ -69,6 +73,12 @@ def app_environ(database_url: str, port: int, **changes: str) -> dict[str, str]:
         "EMBEDDED_WORKER": "no",
         **changes,
     }
+
+
+def environ_of(settings: Settings) -> dict[str, str]:
+    """Return the variables that make these settings."""
+    fields = msgspec.structs.asdict(settings)
+    return {name.upper(): str(value) for name, value in fields.items() if value != ""}
 
 
 @contextmanager

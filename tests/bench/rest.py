@@ -11,11 +11,10 @@ import httpx
 import msgspec
 
 from core.clock import SystemRuntime
-from core.config import Settings
 from core.db.migrate import upgrade
 from core.wiring import open_wiring
 from tests.bench.figures import RUNS, Figure, median, milliseconds, note, percentile
-from tests.bench.processes import Running, free_port, running_app, running_sandbox, started_app
+from tests.bench.processes import Running, environ_of, free_port, running_app, running_sandbox, started_app
 from web.demo.run import demo_settings
 from web.demo.seed import Demo
 from web.sandbox.client import SandboxClient
@@ -87,11 +86,12 @@ async def _first_call(folder: Path) -> list[Figure]:
             demo_settings(port, sandbox.port, runtime),
             app_base_url=f"http://127.0.0.1:{port}",
             database_url=f"sqlite:///{folder / 'call.db'}",
+            operator_token="",
         )
         async with httpx.AsyncClient(timeout=30) as web, open_wiring(settings, runtime=runtime) as wiring:
             demo, control = Demo(sandbox.base, web, wiring), SandboxClient(sandbox.base, web)
             await demo.seed()
-            with started_app(_environ(settings), port, folder / "call.log") as app:
+            with started_app(environ_of(settings), port, folder / "call.log") as app:
                 await _wait_until_quiet(control)
                 delays = [await _delay(demo, control) for _ in range(_PAYMENTS)]
                 trip = _round_trip(app)
@@ -102,12 +102,6 @@ async def _first_call(folder: Path) -> list[Figure]:
         Figure("G9", what, milliseconds(worst), beside, worst / trip, "<= 50 ms", worst <= 0.05),
         note("  p50", milliseconds(median(delays))),
     ]
-
-
-def _environ(settings: Settings) -> dict[str, str]:
-    """Return the variables that make these settings."""
-    fields = msgspec.structs.asdict(settings)
-    return {name.upper(): str(value) for name, value in fields.items() if value != ""}
 
 
 async def _delay(demo: Demo, control: SandboxClient) -> float:
