@@ -75,8 +75,12 @@ async def _route_batch(db: Database, turns: Turns) -> int:
             now = await db.now(session)
             events = await _next_events(session, now, turns, is_locking=True)
             wanted = _Wanted()
-            for event in events:
-                await _route(db, session, event, wanted, now)
+            # Connections are written all at once, which SQLAlchemy does in the order of their ids: in the order of the
+            # events, two workers with events of the same tenants waited for each other.
+            with session.no_autoflush:
+                for event in events:
+                    await _route(db, session, event, wanted, now)
+            await session.flush()
             await _ask_for(session, wanted, now)
             return len(events)
 
@@ -187,8 +191,11 @@ async def _route(db: Database, session: AsyncSession, event: StripeEvent, wanted
 
 
 async def _ask_for(session: AsyncSession, wanted: _Wanted, now: datetime) -> None:
-    """Ask for each thing once: three events or four tell of one payment, most of them in the same moment."""
-    for tenant_id, connection_id, target in wanted:
+    """Ask for each thing once: three events or four tell of one payment, most of them in the same moment.
+
+    Every worker asks in one order, or two would wait for each other.
+    """
+    for tenant_id, connection_id, target in sorted(wanted, key=lambda one: (one[1], one[2].kind, one[2].source_id)):
         await enqueue(
             session,
             tenant_id=tenant_id,
