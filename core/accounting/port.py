@@ -237,7 +237,7 @@ class Limits:
     found_first: frozenset[DocumentKind] = frozenset()
     burst: int = 1
     calls_per_day: int | None = None
-    changes_every: timedelta = timedelta(hours=12)
+    changes_every: timedelta = timedelta(days=1)
     changes_reach: timedelta | None = None
     changes_hide: frozenset[DocumentKind] = frozenset()
 

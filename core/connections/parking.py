@@ -10,6 +10,7 @@ from core.db.models import BalanceTransaction, ItemKind, ItemState, Payment, Pay
 from core.reasons import Reason
 from core.sync.items import is_begun
 
+_OF_A_PERSON = (Reason.LOOKS_LIKE_DUPLICATE, Reason.TOTALS_DIFFER, Reason.CHANGED_IN_BOOKS)
 _OPEN = (ItemState.PENDING, ItemState.WORKING, ItemState.BLOCKED, ItemState.NEEDS_ATTENTION)
 
 
@@ -57,11 +58,14 @@ async def park(session: AsyncSession, connection_id: UUID, *, is_stripe: bool, n
 
 
 def _is_held_back() -> ColumnElement[bool]:
-    """What looks entered by hand waits for a person's word alone: the way back of the books must not set it going."""
+    """What waits for a person's word alone: the way back of the books must not set it going, nor take the word away.
+
+    That is what looks entered by hand, and what was found to be another amount in the books, or changed there.
+    """
     return and_(
         SyncItem.state == ItemState.NEEDS_ATTENTION,
         SyncItem.reason.is_not(None),
-        SyncItem.reason == Reason.LOOKS_LIKE_DUPLICATE,
+        SyncItem.reason.in_(_OF_A_PERSON),
     )
 
 

@@ -26,6 +26,7 @@ from core.db.models import (
 from core.db.models import PaymentLine as PaymentLineRow
 from core.errors import NotFoundError, StopError
 from core.reports import words
+from core.reports.differences import Difference, difference_of
 from core.reports.payment_movements import (
     FeeShare,
     Moved,
@@ -41,6 +42,7 @@ from core.reports.standing import Standing
 from core.reports.timeline import Happening, Try, tell
 from core.sync.documents import thaw
 from core.sync.preview import preview_sale
+from core.sync.recreate import can_recreate, gone_of, in_the_way
 
 MAX_TRIES_SHOWN = 200
 
@@ -60,7 +62,7 @@ class SoldLine:
 
 @dataclass(frozen=True, slots=True)
 class InBooks:
-    """A document of ours that stands in the books."""
+    """A document of ours in the books. ``difference`` is None while it stands as it was sent."""
 
     kind: DocumentKind
     number: str
@@ -68,6 +70,7 @@ class InBooks:
     day: date
     total_minor: int
     currency: str
+    difference: Difference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class PaymentDetail:
-    """The whole record. ``tries`` counts calls that were refused or unclear; ``said`` are the provider's own words."""
+    """The whole record. ``tries`` counts calls that were refused or unclear; ``said`` are the provider's own words.
+
+    ``recreate_item_id`` is set where a person may have made again what was removed in the books; ``in_the_way`` is what
+    they have to put right there first.
+    """
 
     payment: Payment
     client: str
@@ -111,6 +118,8 @@ class PaymentDetail:
     history: list[Happening]
     moved: list[Moved]
     paid_out: PaidOut | None
+    recreate_item_id: UUID | None = None
+    in_the_way: InBooks | None = None
 
 
 async def payment_detail(session: AsyncSession, payment_id: UUID, *, standing: Standing) -> PaymentDetail:
@@ -126,6 +135,7 @@ async def payment_detail(session: AsyncSession, payment_id: UUID, *, standing: S
     later = await later_items(session, payment_id, item.connection_id) if item else []
     after = await documents_of(session, later)
     fee = await fee_share(session, payment)
+    blocks = in_the_way(documents) if gone_of(documents) else None
     tries = await _tries(session, [item, *later]) if item else []
     posted = [row for row in documents if row.state is DocumentState.POSTED]
     shown = [*posted, *([fee.row] if fee else []), *(row for row in after if row.state is DocumentState.POSTED)]
@@ -164,6 +174,8 @@ async def payment_detail(session: AsyncSession, payment_id: UUID, *, standing: S
         history=tell(tries, books=standing.books_name),
         moved=await moved_for(session, payment),
         paid_out=await paid_out_by(session, payment),
+        recreate_item_id=item.id if item and can_recreate(item, documents) else None,
+        in_the_way=_in_books(blocks) if blocks else None,
     )
 
 
@@ -203,14 +215,14 @@ async def _item(session: AsyncSession, payment_id: UUID, standing: Standing) -> 
 
 
 async def _documents(session: AsyncSession, item: SyncItem) -> list[BooksDocument]:
-    """Return the documents of the newest plan, invoice first."""
+    """Return the documents that were not dropped, invoice first; of what was planned anew, each step once."""
     statement = (
         select(BooksDocument)
         .where(BooksDocument.item_id == item.id, BooksDocument.state != DocumentState.DROPPED)
-        .order_by(BooksDocument.plan_version.desc(), BooksDocument.step)
+        .order_by(BooksDocument.plan_version, BooksDocument.position)
     )
-    rows = (await session.execute(statement)).scalars().all()
-    return [row for row in rows if row.plan_version == rows[0].plan_version]
+    newest = {row.step: row for row in (await session.execute(statement)).scalars()}
+    return sorted(newest.values(), key=lambda row: row.position)
 
 
 async def _tries(session: AsyncSession, items: Sequence[SyncItem]) -> list[Try]:
@@ -275,4 +287,5 @@ def _in_books(row: BooksDocument) -> InBooks:
         day=row.book_date,
         total_minor=row.total_minor,
         currency=row.currency,
+        difference=difference_of(row),
     )

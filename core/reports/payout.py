@@ -32,6 +32,7 @@ from core.db.models import (
 )
 from core.errors import NotFoundError
 from core.reasons import Reason
+from core.reports.differences import Difference, difference_of
 from core.reports.payments import client_name
 from core.reports.payouts import PayoutRow, judge_payouts, read_total
 from core.reports.reconciliation_changes import Changed, changed_of
@@ -64,6 +65,7 @@ class Proven:
     read_day: date | None
     read_at: datetime | None
     copies: int
+    difference: Difference | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,13 @@ class Certificate:
         every = {document.id: document for row in self.rows for document in row.documents}
         every |= {document.id: document for document in self.transfers}
         return sum(document.copies != 1 for document in every.values())
+
+    @property
+    def unread(self) -> int:
+        """How many of our documents the books have never been asked for: their figures are what we sent."""
+        every = {document.id: document for row in self.rows for document in row.documents}
+        every |= {document.id: document for document in self.transfers}
+        return sum(document.read_at is None for document in every.values())
 
     @property
     def documents(self) -> int:
@@ -355,6 +364,7 @@ class _Documents:
             read_day=document.read_date,
             read_at=document.read_at,
             copies=self._copies[item.id, document.step],
+            difference=difference_of(document),
         )
 
 

@@ -17,7 +17,6 @@ from core.db.models import (
     DocumentState,
     ItemKind,
     Payment,
-    PaymentState,
     Payout,
     ReadState,
     SyncItem,
@@ -25,7 +24,7 @@ from core.db.models import (
 from core.reasons import Reason
 from core.reports.reconciliation import UNDER_WAY
 from core.reports.reconciliation_changes import Changed, Touched, read_changed, read_touched, standing_effect
-from core.reports.reconciliation_kinds import IS_PAYOUT_ITSELF, Group, group_of
+from core.reports.reconciliation_kinds import IS_PAYOUT_ITSELF, Group, group_of, is_left_out
 from core.reports.standing import Standing
 
 PAGE_SIZE = 25
@@ -306,17 +305,11 @@ async def _read_missing(
         .correlate(BalanceTransaction)
         .scalar_subquery()
     )
-    is_left_out = case(
-        (
-            and_(Payment.state == PaymentState.IGNORED, Payment.reason == Reason.IGNORED_BY_PERSON, booked == 0),
-            1,
-        ),
-        else_=0,
-    )
+    left_out = case((and_(is_left_out(books_id), booked == 0), 1), else_=0)
     unequal = (
         select(
             BalanceTransaction.stripe_payout_id.label("payout"),
-            is_left_out.label("left_out"),
+            left_out.label("left_out"),
             (BalanceTransaction.net_minor - booked).label("missing"),
         )
         .outerjoin(Payment, Payment.stripe_balance_transaction_id == BalanceTransaction.stripe_id)
@@ -361,6 +354,8 @@ async def _read_transfers(session: AsyncSession, found: dict[str, Evidence], boo
         one.does_not_add_up = one.does_not_add_up or reason is Reason.PAYOUT_DOES_NOT_TIE
         if document is not None:
             stands = standing_effect(int(effect_minor), document.total_minor, read_total(document))
+            if document.read_effect_minor is not None and document.read_state is ReadState.CHANGED:
+                stands = document.read_effect_minor
             one.transfer_minor = (one.transfer_minor or 0) - stands
             one.planned_minor = (one.planned_minor or 0) - int(effect_minor)
 

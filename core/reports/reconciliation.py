@@ -30,13 +30,11 @@ from core.db.models import (
     ItemKind,
     OpeningBalance,
     Payment,
-    PaymentState,
     Payout,
     SyncItem,
 )
-from core.reasons import Reason
 from core.reports.reconciliation_changes import Changed, read_changed
-from core.reports.reconciliation_kinds import Group, group_column
+from core.reports.reconciliation_kinds import Group, group_column, is_left_out
 from core.reports.standing import Standing
 
 UNDER_WAY = ("pending", "in_transit")
@@ -342,7 +340,7 @@ def _unequal(scope: _Scope, since: datetime) -> Any:
     net: ColumnElement[int] = BalanceTransaction.net_minor.expression
     if scope.until is not None:
         net = case((BalanceTransaction.created_at < scope.until, BalanceTransaction.net_minor), else_=0)
-    group, is_left_out = group_column(), _is_left_out()
+    group, left_out = group_column(), is_left_out(scope.books_id)
     is_on_its_way = or_(Payout.status.in_(UNDER_WAY), Payout.arrival_date > (scope.day or scope.today))
     only_the_fee = and_(
         BalanceTransaction.fee_minor != 0,
@@ -350,7 +348,7 @@ def _unequal(scope: _Scope, since: datetime) -> Any:
         group.in_((Group.PAYMENTS.value, Group.REFUNDS.value)),
     )
     gap = case(
-        (and_(is_left_out, booked == 0), literal(Gap.LEFT_OUT.value, String)),
+        (and_(left_out, booked == 0), literal(Gap.LEFT_OUT.value, String)),
         (only_the_fee, literal(Gap.FEES.value, String)),
         (and_(group == Group.PAYOUTS.value, is_on_its_way), literal(Gap.IN_TRANSIT.value, String)),
         else_=group,
@@ -364,7 +362,3 @@ def _unequal(scope: _Scope, since: datetime) -> Any:
     if scope.until is not None:
         statement = statement.where(BalanceTransaction.created_at < scope.until + _SLACK)
     return statement
-
-
-def _is_left_out() -> ColumnElement[bool]:
-    return and_(Payment.state == PaymentState.IGNORED, Payment.reason == Reason.IGNORED_BY_PERSON)

@@ -16,12 +16,14 @@ from core.db.models import (
     ClearingLine,
     Connection,
     DocumentState,
+    Drift,
     ItemKind,
     ItemState,
     ReadState,
     SyncItem,
 )
 from core.reasons import Reason
+from core.reports.differences import Difference, difference_of
 from core.reports.reconciliation_kinds import IS_PAYOUT_ITSELF
 
 MAX_CHANGED = 500
@@ -39,7 +41,8 @@ class Changed:
     """One document that was read back and differs. Amounts in minor units of ``currency``.
 
     ``effect_minor`` is what our document does to the clearing account, debit positive; 0 for an invoice, whose payment
-    does. ``read_total_minor`` is None where the document is gone.
+    does. ``read_total_minor`` is None where the document is gone; ``read_effect_minor`` where the books did not say
+    what it does there.
     """
 
     id: UUID
@@ -57,6 +60,8 @@ class Changed:
     total_minor: int
     read_total_minor: int | None
     effect_minor: int
+    difference: Difference | None
+    read_effect_minor: int | None = None
 
     @property
     def is_gone(self) -> bool:
@@ -66,12 +71,14 @@ class Changed:
     @property
     def standing_minor(self) -> int:
         """What the books' own document does to the clearing account."""
+        if self.read_effect_minor is not None and not self.is_gone:
+            return self.read_effect_minor
         return standing_effect(self.effect_minor, self.total_minor, self.read_total_minor)
 
     @property
     def deviation_minor(self) -> int:
         """By how much the books differ from us because of it."""
-        if self.effect_minor:
+        if self.effect_minor or self.read_effect_minor:
             return self.standing_minor - self.effect_minor
         return _OWED.get(self.kind, 0) * ((self.read_total_minor or 0) - self.total_minor)
 
@@ -103,14 +110,21 @@ def is_changed() -> ColumnElement[bool]:
 
 
 def is_off(document: type[BooksDocument] = BooksDocument) -> ColumnElement[bool]:
-    """Say of a document that its amount is another one: a mere change of its date does not make a payout untied."""
+    """Say of a document that its amount is another one: a mere change of its date does not make a payout untied.
+
+    One that was moved to other accounts brings another amount, too.
+    """
     return and_(
         document.state == DocumentState.POSTED,
         # Spelled as in the index over such documents, or SQLite does not see that the index holds them all.
         document.read_state.in_(
             literal(state.value, literal_execute=True) for state in (ReadState.CHANGED, ReadState.GONE)
         ),
-        or_(document.read_state == ReadState.GONE, document.read_total_minor != document.total_minor),
+        or_(
+            document.read_state == ReadState.GONE,
+            document.read_total_minor != document.total_minor,
+            document.read_drift == Drift.MOVED,
+        ),
     )
 
 
@@ -154,6 +168,8 @@ def changed_of(document: BooksDocument, item: SyncItem, effect: int) -> Changed:
         total_minor=document.total_minor,
         read_total_minor=None if is_gone else read_total,
         effect_minor=int(effect),
+        difference=difference_of(document),
+        read_effect_minor=document.read_effect_minor if document.read_state is ReadState.CHANGED else None,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import groupby
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, tuple_
@@ -17,6 +18,7 @@ from core.db.models import (
     ClearingLine,
     Customer,
     Dispute,
+    DocumentState,
     ItemKind,
     ItemState,
     Payment,
@@ -34,6 +36,7 @@ from core.reports.reconciliation_changes import Changed, changed_of, changed_sta
 from core.reports.reconciliation_kinds import IS_PAYOUT_ITSELF
 from core.reports.standing import Standing
 from core.reports.statements import NOTHING_SOLD, Sold, read_sold
+from core.sync.recreate import can_recreate
 
 PAGE_SIZE = 25
 OTHER_KINDS = tuple(sorted(POSTED_KINDS - {ItemKind.SALE}))
@@ -76,6 +79,8 @@ class OpenItem:
         source_id: Stripe's id, or the day of fees.
         payment_id: the payment that it belongs to.
         changed: the document, where ``kind`` is ``CHANGED``.
+        can_recreate: whether a person may have made again what was removed of its item.
+        can_ignore: whether a person may leave it out of the books, other than with its payment.
     """
 
     id: UUID
@@ -95,6 +100,8 @@ class OpenItem:
     service_id: UUID | None = None
     changed: Changed | None = None
     payout_id: UUID | None = None
+    can_recreate: bool = False
+    can_ignore: bool = False
 
     @property
     def net_minor(self) -> int:
@@ -335,6 +342,7 @@ def _open_item(
         fee_minor=amount.fee_minor,
         payment_id=payment_id,
         payout_id=payout_id,
+        can_ignore=words.can_ignore(state),
     )
 
 
@@ -354,6 +362,7 @@ async def read_open_changes(
     rows = (await session.execute(statement)).all()
     changed = [changed_of(document, item, effect) for document, item, effect in rows]
     payouts = await _payouts_of(session, changed)
+    again = await _recreatable(session, {item.id: item for _, item, _ in rows})
     return [
         OpenItem(
             id=one.id,
@@ -372,9 +381,22 @@ async def read_open_changes(
             payment_id=one.payment_id,
             changed=one,
             payout_id=payouts.get(one.item_id),
+            can_recreate=one.is_gone and one.item_id in again,
         )
         for one, (document, _, _) in zip(changed, rows, strict=True)
     ]
+
+
+async def _recreatable(session: AsyncSession, items: dict[UUID, SyncItem]) -> set[UUID]:
+    """Return of which items a person may have made again what was removed."""
+    statement = (
+        select(BooksDocument)
+        .where(BooksDocument.item_id.in_(items), BooksDocument.state != DocumentState.DROPPED)
+        .order_by(BooksDocument.item_id)
+    )
+    rows = (await session.execute(statement)).scalars()
+    by_item = {item_id: list(group) for item_id, group in groupby(rows, key=lambda row: row.item_id)}
+    return {item_id for item_id, group in by_item.items() if can_recreate(items[item_id], group)}
 
 
 async def _payouts_of(session: AsyncSession, changed: Sequence[Changed]) -> dict[UUID, UUID]:

@@ -1,10 +1,12 @@
 """How the proof groups what moves the Stripe balance: by Stripe's ``reporting_category``, never by ``type``."""
 
 from enum import StrEnum
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, String, case, literal
+from sqlalchemy import ColumnElement, String, and_, case, exists, literal, or_
 
-from core.db.models import BalanceTransaction
+from core.db.models import BalanceTransaction, ItemKind, ItemState, Payment, PaymentState, SyncItem
+from core.reasons import Reason
 
 
 class Group(StrEnum):
@@ -49,3 +51,27 @@ def group_column() -> ColumnElement[str]:
 
 IS_PAYOUT_ITSELF = BalanceTransaction.reporting_category.in_(CATEGORIES[Group.PAYOUTS])
 """A payout is a balance transaction too, and Stripe lists it among its own lines."""
+
+
+def is_left_out(books_id: UUID) -> ColumnElement[bool]:
+    """Say of a balance transaction, beside its payment if it has one, that a person left it out of the books.
+
+    A refund, dispute or payout is left out by its own item, a movement by that of its balance transaction.
+    """
+    by_source = and_(
+        SyncItem.kind.in_((ItemKind.REFUND, ItemKind.DISPUTE, ItemKind.PAYOUT)),
+        SyncItem.source_id == BalanceTransaction.stripe_source_id,
+    )
+    by_itself = and_(SyncItem.kind == ItemKind.MOVEMENT, SyncItem.source_id == BalanceTransaction.stripe_id)
+    item = (
+        exists()
+        .where(
+            SyncItem.connection_id == books_id,
+            SyncItem.state == ItemState.IGNORED,
+            SyncItem.reason == Reason.IGNORED_BY_PERSON,
+            or_(by_source, by_itself),
+        )
+        .correlate(BalanceTransaction)
+    )
+    of_payment = and_(Payment.state == PaymentState.IGNORED, Payment.reason == Reason.IGNORED_BY_PERSON)
+    return or_(and_(Payment.id.is_not(None), of_payment), item)

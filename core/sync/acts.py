@@ -30,6 +30,7 @@ from core.reasons import WORDING, Action, Reason
 from core.signals import WORK
 from core.sync.items import books_connection, find_sale, mirror, offer_sale, reopen
 from core.sync.planners.offers import wake_dependents
+from core.sync.recreate import ask_again
 
 _STOPPED = (ItemState.NEEDS_ATTENTION, ItemState.IGNORED)
 _MAPPING_REASONS = frozenset(
@@ -63,11 +64,11 @@ async def retry_payment(session: AsyncSession, payment_id: UUID, *, by_user_id: 
         return await _offer_again(session, payment, now)
     if item.state is ItemState.PENDING and item.due_at is not None and item.due_at > now:
         item.due_at = now
-    elif item.state in _STOPPED:
+    elif item.state in _STOPPED and not await ask_again(session, item, now=now):
         await _plan_anew(session, item)
         reopen(item, now=now)
         mirror(payment, PaymentState.WAITING, item)
-    else:
+    elif item.state not in _STOPPED:
         return False
     session.add(
         Attempt(
@@ -103,10 +104,10 @@ async def retry_item(session: AsyncSession, item_id: UUID, *, by_user_id: UUID |
     item = (await session.execute(locked)).scalar_one()
     if item.state is ItemState.PENDING and item.due_at is not None and item.due_at > now:
         item.due_at = now
-    elif item.state in _STOPPED:
+    elif item.state in _STOPPED and not await ask_again(session, item, now=now):
         await _plan_anew(session, item)
         reopen(item, now=now)
-    else:
+    elif item.state not in _STOPPED:
         return False
     session.add(
         Attempt(

@@ -187,7 +187,11 @@ async def _offer_some(lane: BooksLane, item: SyncItem, starts_at: datetime) -> N
             openings = select(OpeningBalance).where(OpeningBalance.starts_at == starts_at)
             for opening in (await session.execute(openings)).scalars().all():
                 await offer_opening(session, opening, now=now)
-        await _write(lane, session, item, found, now, is_done=payment_id is None and moved is None)
+        is_done = payment_id is None and moved is None
+        if is_done:
+            run = await session.get_one(HistoryRun, UUID(item.source_id), with_for_update=True)
+            run.state, run.changed_at = HistoryState.DONE, now
+        await _write(lane, session, item, found, now, is_done=is_done)
 
     await lane.record(work)
 

@@ -31,7 +31,8 @@ from core.live import touch
 from core.reasons import Reason
 from core.signals import WORK
 from core.sync.documents import thaw
-from core.sync.items import mirror, reopen
+from core.sync.drift import CHANGES_ID
+from core.sync.items import enqueue, mirror, reopen
 
 
 def gone_of(rows: Sequence[BooksDocument]) -> list[BooksDocument]:
@@ -97,6 +98,28 @@ async def recreate(session: AsyncSession, item_id: UUID, *, by_user_id: UUID, no
     session.add(Attempt(tenant_id=item.tenant_id, item_id=item.id, outcome=outcome, at=now, by_user_id=by_user_id))
     announce(session, WORK, str(item.connection_id))
     await touch(session, item.tenant_id)
+    return True
+
+
+async def ask_again(session: AsyncSession, item: SyncItem, *, now: datetime) -> bool:
+    """Where a reading told what is wrong, only another one can take it back: ask what changed, now.
+
+    Returns:
+        False: no reading has told anything of the item.
+    """
+    if item.reason is not Reason.CHANGED_IN_BOOKS or not any(
+        row.read_drift for row in await documents_of(session, item.id)
+    ):
+        return False
+    await enqueue(
+        session,
+        tenant_id=item.tenant_id,
+        connection_id=item.connection_id,
+        kind=ItemKind.CHANGES,
+        source_id=CHANGES_ID,
+        due_at=now,
+        now=now,
+    )
     return True
 
 

@@ -97,6 +97,10 @@ MATRIX: dict[tuple[str, str], Line] = {
     ("GET", "/reconciliation/unreconciled.csv"): Line(),
     ("POST", "/reconciliation/check"): Line(owner=303, member=303),
     ("POST", "/reconciliation/items/{item_id:uuid}/retry"): Line(owner=303, member=303, ids={"item_id": "item"}),
+    ("POST", "/reconciliation/items/{item_id:uuid}/recreate"): Line(owner=303, member=303, ids={"item_id": "item"}),
+    ("POST", "/reconciliation/items/{item_id:uuid}/ignore"): Line(
+        owner=303, member=303, ids={"item_id": "item"}, form={"reason": "Entered by hand"}
+    ),
     ("GET", "/payouts.csv"): Line(query=("month",)),
     ("GET", "/payouts/{payout_id:uuid}"): Line(ids=_OWN_PAYOUT),
     ("GET", "/payouts/{payout_id:uuid}/lines.csv"): Line(ids=_OWN_PAYOUT),

@@ -13,6 +13,7 @@ from core.reports.payment_movements import Moved
 from core.reports.standing import Standing
 from web import views
 from web.formats import write_money, write_short_date
+from web.pages.changes_view import what_changed
 
 _KINDS = {
     DocumentKind.INVOICE: "Invoice",
@@ -75,7 +76,7 @@ def payment_view(
         books_name=standing.books_name,
         problem=_problem(found, standing),
         posting=_posting(found.ledger) if found.ledger else None,
-        documents=tuple(_document(row, found, links) for row in found.documents),
+        documents=tuple(_document(row, found, links, standing.books_name, place) for row in found.documents),
         facts=tuple(_facts(found, standing, settings, place)),
         timeline=tuple(_timeline(found, place)),
         can_ignore=found.can_ignore,
@@ -106,6 +107,8 @@ def _problem(found: PaymentDetail, standing: Standing) -> views.Problem | None:
         said=found.said,
         said_by=standing.books_name,
         reference=found.said_reference,
+        recreate_path=f"/reconciliation/items/{found.recreate_item_id}/recreate" if found.recreate_item_id else "",
+        in_the_way=f"{_KINDS.get(blocks.kind, 'Entry')} {blocks.number}" if (blocks := found.in_the_way) else "",
     )
 
 
@@ -135,7 +138,9 @@ def _posting(ledger: Ledger) -> views.Posting:
     )
 
 
-def _document(row: InBooks, found: PaymentDetail, links: BooksLinks) -> views.DocumentRow:
+def _document(
+    row: InBooks, found: PaymentDetail, links: BooksLinks, books: str, place: views.Place
+) -> views.DocumentRow:
     return views.DocumentRow(
         label=f"{_KINDS.get(row.kind, 'Entry')} {row.number}",
         day=row.day,
@@ -143,6 +148,7 @@ def _document(row: InBooks, found: PaymentDetail, links: BooksLinks) -> views.Do
         currency=row.currency.upper(),
         what_for=_WHAT_FOR.get(row.kind, found.service),
         href=links.to(row.kind, row.external_id),
+        words=what_changed(row.difference, books, place) if row.difference else "",
     )
 
 

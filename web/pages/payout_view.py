@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import date
 
-from core.db.models import Payout
+from core.db.models import Drift, Payout
 from core.reports.links import BooksLinks
 from core.reports.payout import Certificate, CertificateRow, Proven
 from core.reports.payouts import PayoutState
@@ -17,8 +17,8 @@ from web.formats import (
     write_long_date,
     write_money,
     write_period,
-    write_short_date,
 )
+from web.pages.changes_view import what_changed
 from web.pages.reconciliation_view import PATH, PAYOUTS, can_check, document_label
 
 _GROUPS = {
@@ -65,6 +65,7 @@ def payout_view(found: Certificate, *, standing: Standing, links: BooksLinks, pl
         books_minor=found.books_minor,
         once=words.once(),
         is_doubled=bool(found.doubled),
+        unread=words.unread(),
         read_at=found.last_read_at,
         prepared=words.prepared(),
         can_check=can_check(standing),
@@ -180,9 +181,9 @@ class _Words:
             sub=sub,
             day=row.day,
             stripe_minor=None if row.is_shared else row.stripe_minor,
-            ours_minor=None if row.is_shared else row.ours_minor,
-            books_minor=row.books_minor,
-            difference_minor=row.difference_minor,
+            ours_minor=None if row.is_shared or row.is_before_start else row.ours_minor,
+            books_minor=None if row.is_before_start else row.books_minor,
+            difference_minor=None if row.is_before_start else row.difference_minor,
             documents=tuple(self.mark(one) for one in row.documents),
             words=self._words(row),
             code=row.stripe_id,
@@ -196,7 +197,9 @@ class _Words:
         if row.is_left_out:
             return "Left out by you, to be entered by hand"
         named = [one for one in row.documents if one.is_changed and (row.is_shared or not self._is_shared(one))]
-        changed = [self.change(one) for one in named]
+        # That its invoice is open follows from what became of the payment: the cause is named, not what follows.
+        causes = [one for one in named if one.difference and one.difference.drift is not Drift.UNPAID] or named
+        changed = [self.change(one) for one in causes]
         if changed:
             return ". ".join(changed)
         if row.ours_minor != row.stripe_minor and not row.is_shared:
@@ -209,16 +212,7 @@ class _Words:
 
     def change(self, one: Proven) -> str:
         label = document_label(one.kind, one.number)
-        code, locale = self._payout.currency, self._place.locale
-        if one.read_total_minor is None:
-            return f"{label} was removed in {self._books}"
-        if one.read_total_minor != one.total_minor:
-            was, now = write_money(one.total_minor, code, locale), write_money(one.read_total_minor, code, locale)
-            return f"{label}: Total was {was}, now {now}"
-        if one.read_day is not None and one.read_day != one.day:
-            was, now = write_short_date(one.day, self._place), write_short_date(one.read_day, self._place)
-            return f"{label}: Date was {was}, now {now}"
-        return f"{label} was changed in {self._books}"
+        return f"{label}: {what_changed(one.difference, self._books, self._place)}" if one.difference else label
 
     def mark(self, one: Proven) -> views.DocumentMark:
         return views.DocumentMark(
@@ -237,6 +231,15 @@ class _Words:
             return f"{write_count(found.doubled, 'entry stands', 'entries stand')} in {self._books} more than once."
         lines = write_count(sum(not row.is_shared for row in found.rows), "line")
         return f"{lines}, {write_count(found.documents, 'entry', 'entries')}, each in {self._books} once."
+
+    def unread(self) -> str:
+        """Say how much of the books' column is only what we sent: no proof before the books were asked."""
+        found = self._found
+        if not found.unread:
+            return ""
+        if found.unread == found.documents:
+            return "Agrees with what we sent; nothing is read back yet"
+        return f"{found.unread:,} of {write_count(found.documents, 'entry', 'entries')} not read back yet"
 
     def prepared(self) -> str:
         now = self._place.now

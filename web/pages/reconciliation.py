@@ -9,14 +9,16 @@ from litestar.params import FromPath
 from litestar.response import Stream
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.reports.drift import read_watch
 from core.reports.payouts import read_payout_month
 from core.reports.reconciliation import read_clearing
 from core.reports.reconciliation_export import write_open_csv
 from core.reports.reconciliation_items import read_open_items
 from core.reports.reconciliation_query import parse_reconciliation_query
 from core.reports.standing import read_standing
-from core.sync.acts import retry_item
+from core.sync.acts import ignore_item, retry_item
 from core.sync.check_books import check_books_now
+from core.sync.recreate import recreate
 from core.wiring import Wiring
 from web.deps import Visitor
 from web.flash import redirect_with
@@ -27,6 +29,8 @@ from web.links import safe_path
 from web.pages.reconciliation_view import PATH, reconciliation_view
 from web.shell import place_of, signed_in_page
 from web.views import Toast
+
+_MAX_WHY = 200
 
 
 @get(PATH, guards=[signed_in])
@@ -44,7 +48,8 @@ async def reconciliation_page(
         tenant_session, standing=standing, month=query.month or today, before=query.before, after=query.after
     )
     found = await read_open_items(tenant_session, standing=standing, before=query.open_before)
-    view = reconciliation_view(query, clearing, month, found, standing=standing, place=place)
+    watch = await read_watch(tenant_session, standing, day=query.day)
+    view = reconciliation_view(query, clearing, month, found, watch, standing=standing, place=place)
     return signed_in_page(
         request, "reconciliation/index.html", page="reconciliation", visitor=visitor, standing=standing, view=view
     )
@@ -79,6 +84,43 @@ async def retry_one_item(
     return redirect_with(request, visitor, following, Toast(text=text))
 
 
+@post(f"{PATH}/items/{{item_id:uuid}}/recreate", guards=[signed_in], status_code=303)
+async def recreate_one_item(
+    request: Request[Any, Any, Any],
+    visitor: NamedDependency[Visitor],
+    tenant_session: NamedDependency[AsyncSession],
+    wiring: NamedDependency[Wiring],
+    item_id: FromPath[UUID],
+) -> Response[bytes]:
+    following = safe_path(take_form(request, "next").raw("next"), PATH)
+    has_begun = await recreate(tenant_session, item_id, by_user_id=visitor.user_id, now=wiring.runtime.now())
+    if has_begun:
+        return redirect_with(request, visitor, following, Toast(text="Making it again now, under a new number."))
+    refusal = Toast(text="Nothing of it can be made again now. Nothing was changed.", is_problem=True)
+    return redirect_with(request, visitor, following, refusal)
+
+
+@post(f"{PATH}/items/{{item_id:uuid}}/ignore", guards=[signed_in], status_code=303)
+async def ignore_one_item(
+    request: Request[Any, Any, Any],
+    visitor: NamedDependency[Visitor],
+    tenant_session: NamedDependency[AsyncSession],
+    wiring: NamedDependency[Wiring],
+    item_id: FromPath[UUID],
+) -> Response[bytes]:
+    form = take_form(request, "next", "reason")
+    following = safe_path(form.raw("next"), PATH)
+    why = form.text("reason", max_length=_MAX_WHY)
+    if not form.is_valid:
+        problem = Toast(text=f"Say why in at most {_MAX_WHY} characters. Nothing was changed.", is_problem=True)
+        return redirect_with(request, visitor, following, problem)
+    is_out = await ignore_item(tenant_session, item_id, why=why, by_user_id=visitor.user_id, now=wiring.runtime.now())
+    if is_out:
+        return redirect_with(request, visitor, following, Toast(text="Left out of the books."))
+    refusal = Toast(text="It is being posted or stands in your books already. Nothing was changed.", is_problem=True)
+    return redirect_with(request, visitor, following, refusal)
+
+
 @get(f"{PATH}/unreconciled.csv", guards=[signed_in])
 async def unreconciled_csv(visitor: NamedDependency[Visitor], wiring: NamedDependency[Wiring]) -> Stream:
     async with wiring.db.tenant(visitor.tenant_id) as session:
@@ -90,4 +132,11 @@ async def unreconciled_csv(visitor: NamedDependency[Visitor], wiring: NamedDepen
     )
 
 
-ROUTES = [reconciliation_page, check_books, retry_one_item, unreconciled_csv]
+ROUTES = [
+    reconciliation_page,
+    check_books,
+    retry_one_item,
+    recreate_one_item,
+    ignore_one_item,
+    unreconciled_csv,
+]

@@ -5,14 +5,15 @@ from datetime import date, datetime
 from core.books.documents import DocumentKind
 from core.db.models import PaymentState
 from core.reasons import Action
+from core.reports.drift import Watch
 from core.reports.payouts import PayoutMonth, PayoutRow, PayoutState
 from core.reports.reconciliation import Clearing, Explained, Gap
-from core.reports.reconciliation_changes import Changed
 from core.reports.reconciliation_items import Open, OpenItem, OpenPage
 from core.reports.reconciliation_query import ReconciliationQuery
 from core.reports.standing import Standing
 from web import views
-from web.formats import local_day, write_ago, write_count, write_long_date, write_money, write_month, write_short_date
+from web.formats import local_day, write_ago, write_count, write_long_date, write_money, write_month
+from web.pages.changes_view import watch_notes, what_changed
 from web.pages.payments_view import short_reason
 
 PATH = "/reconciliation"
@@ -51,6 +52,7 @@ def reconciliation_view(
     clearing: Clearing | None,
     month: PayoutMonth,
     open_page: OpenPage,
+    watch: Watch,
     *,
     standing: Standing,
     place: views.Place,
@@ -59,7 +61,7 @@ def reconciliation_view(
     return views.ReconciliationView(
         live_since=standing.live_seq,
         books_name=standing.books_name,
-        clearing=_clearing(clearing, query, standing, place) if clearing else None,
+        clearing=_clearing(clearing, query, watch, standing, place) if clearing else None,
         month=_month(query, month, place),
         open=_open(query, open_page, standing, place),
         can_check=can_check(standing),
@@ -81,7 +83,7 @@ def _setup(standing: Standing) -> views.Link:
 
 
 def _clearing(
-    found: Clearing, query: ReconciliationQuery, standing: Standing, place: views.Place
+    found: Clearing, query: ReconciliationQuery, watch: Watch, standing: Standing, place: views.Place
 ) -> views.ClearingView:
     start = standing.posting_starts_at
     today = local_day(place.now, place)
@@ -100,7 +102,7 @@ def _clearing(
             small=_read(found.stripe_read_at, found.day, place),
         ),
         difference_minor=found.difference_minor,
-        notes=tuple(_notes(found, standing, place)),
+        notes=tuple(_notes(found, watch, standing, place)),
         day=found.day,
         first_day=local_day(start, place) if start else None,
         today=today,
@@ -123,7 +125,7 @@ def _gap(one: Explained) -> views.ProofLine:
     )
 
 
-def _notes(found: Clearing, standing: Standing, place: views.Place) -> list[str]:
+def _notes(found: Clearing, watch: Watch, standing: Standing, place: views.Place) -> list[str]:
     notes = []
     name = found.account_name or "the clearing account"
     if found.left_out is not None:
@@ -136,7 +138,8 @@ def _notes(found: Clearing, standing: Standing, place: views.Place) -> list[str]
         notes.append(
             f"Stripe also holds {write_money(minor, currency, place.locale)}, which is not part of this account."
         )
-    if found.difference_minor and found.left_out is None:
+    notes += watch_notes(watch, name, found.currency, standing.books_name, place)
+    if found.difference_minor and found.left_out is None and found.difference_minor != watch.others_minor:
         notes.append(
             f"No entry of ours explains this amount. Look in {standing.books_name} for an entry on {name}"
             " that somebody else made."
@@ -250,7 +253,7 @@ def _open_row(one: OpenItem, standing: Standing, place: views.Place) -> views.Op
         title=title,
         sub=sub,
         state=one.state.value,
-        reason=changed_words(one.changed, standing, place) if one.changed else short_reason(one.why, place),
+        reason=_why(one, standing, place),
         age=_age(one.at, place),
         currency=one.currency.upper(),
         amount_minor=one.net_minor if one.net_minor or one.kind is Open.CHANGED else None,
@@ -258,7 +261,14 @@ def _open_row(one: OpenItem, standing: Standing, place: views.Place) -> views.Op
         action=action,
         action_href=action_href,
         retry_path=retry_path,
+        recreate_path=f"{PATH}/items/{one.changed.item_id}/recreate" if one.changed and one.can_recreate else "",
+        ignore_path=f"{PATH}/items/{one.id}/ignore" if one.can_ignore else "",
     )
+
+
+def _why(one: OpenItem, standing: Standing, place: views.Place) -> str:
+    found = one.changed.difference if one.changed else None
+    return what_changed(found, standing.books_name, place) if found else short_reason(one.why, place)
 
 
 def _title(one: OpenItem, place: views.Place) -> tuple[str, str]:
@@ -288,21 +298,6 @@ def _fees_title(source_id: str, place: views.Place) -> str:
 def document_label(kind: DocumentKind, number: str) -> str:
     """Return "Invoice 1064"."""
     return f"{KINDS.get(kind, 'Entry')} {number}"
-
-
-def changed_words(changed: Changed, standing: Standing, place: views.Place) -> str:
-    """Say in words what somebody did to a document of ours."""
-    if changed.read_total_minor is None:
-        return f"Removed in {standing.books_name}"
-    if changed.read_total_minor != changed.total_minor:
-        was = write_money(changed.total_minor, changed.currency, place.locale)
-        now = write_money(changed.read_total_minor, changed.currency, place.locale)
-        return f"Total was {was}, now {now}"
-    if changed.read_date is not None and changed.read_date != changed.book_date:
-        return (
-            f"Date was {write_short_date(changed.book_date, place)}, now {write_short_date(changed.read_date, place)}"
-        )
-    return f"Changed in {standing.books_name}"
 
 
 def _href(one: OpenItem) -> str:

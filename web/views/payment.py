@@ -9,7 +9,8 @@ class Problem:
     """Why the payment is where it is, in plain words: the filled core.reasons.Wording.
 
     ``said`` is the provider's raw text, shown only on request, ``said_by`` its name ("QuickBooks"), ``reference`` the
-    provider's id of the call. ``next_try_at`` is set while we try again by ourselves.
+    provider's id of the call. ``next_try_at`` is set while we try again by ourselves. ``recreate_path`` is where a
+    person has made again what was removed; ``in_the_way`` what they have to remove there first.
     """
 
     title: str
@@ -22,6 +23,8 @@ class Problem:
     said: str = ""
     said_by: str = ""
     reference: str = ""
+    recreate_path: str = ""
+    in_the_way: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +59,10 @@ class Posting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentRow:
-    """A document in the books: "Invoice 1064". ``href`` opens it there; None where there is no address."""
+    """A document in the books: "Invoice 1064". ``href`` opens it there; None where there is no address.
+
+    ``words`` say what somebody did to it there.
+    """
 
     label: str
     day: date
@@ -64,6 +70,7 @@ class DocumentRow:
     currency: str
     what_for: str = ""
     href: str | None = None
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,8 @@ class DocumentMark:
 class CertificateLine:
     """One balance transaction in three columns. ``words`` name what is odd about it, "" where nothing is.
 
-    ``key`` makes its ids in the page; ``difference_minor`` is books less Stripe.
+    ``key`` makes its ids in the page; ``difference_minor`` is books less Stripe; both are None where the
+    opening balance stands for the line.
     """
 
     key: str
@@ -29,8 +30,8 @@ class CertificateLine:
     day: date
     stripe_minor: int | None
     ours_minor: int | None
-    books_minor: int
-    difference_minor: int
+    books_minor: int | None
+    difference_minor: int | None
     documents: tuple[DocumentMark, ...] = ()
     words: str = ""
     code: str = ""
@@ -43,7 +44,8 @@ class PayoutView:
     """The whole page.
 
     ``proof`` are the lines above the net payout, ``ends`` those below it: the bank and the transfer in the books.
-    ``difference_minor`` is None where it is too early to tell. ``prepared`` completes "Prepared by Tieout on ...".
+    ``difference_minor`` is None where it is too early to tell; ``unread`` says how much was never read back.
+    ``prepared`` completes "Prepared by Tieout on ...".
     """
 
     live_since: int
@@ -69,6 +71,7 @@ class PayoutView:
     books_minor: int = 0
     once: str = ""
     is_doubled: bool = False
+    unread: str = ""
     read_at: datetime | None = None
     prepared: str = ""
     can_check: bool = False

@@ -84,7 +84,8 @@ class MonthView:
 class OpenRowView:
     """One thing that is not reconciled. ``href`` leads to it; ``action`` is a core.reasons.Action or "see_proof".
 
-    ``retry_path`` is set where a retry does something.
+    ``retry_path`` is set where a retry does something, ``recreate_path`` where something removed can be made again,
+    ``ignore_path`` where it may be left out of the books.
     """
 
     id: str
@@ -99,6 +100,8 @@ class OpenRowView:
     action: str = "none"
     action_href: str = ""
     retry_path: str = ""
+    recreate_path: str = ""
+    ignore_path: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TypeVar
 
 import msgspec
@@ -53,7 +53,12 @@ class MockAccountingAdapter:
     """A provider whose books are a file of ours."""
 
     name = "Practice books"
-    limits = Limits(calls_per_second=1000.0, settling_s=0.0, together=dict.fromkeys(sorted(MONEY), TOGETHER))
+    limits = Limits(
+        calls_per_second=1000.0,
+        settling_s=0.0,
+        together=dict.fromkeys(sorted(MONEY), TOGETHER),
+        changes_every=timedelta(hours=12),
+    )
 
     def __init__(self, books: MockBooks, company: Company) -> None:
         self.books = books

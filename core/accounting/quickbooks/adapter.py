@@ -1,7 +1,7 @@
 """QuickBooks behind the port."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from core.accounting import acts
 from core.accounting.port import (
@@ -54,8 +54,6 @@ class QuickBooksAdapter:
         together_from=10,
         # 30 of the 40 a minute that QuickBooks takes from one app.
         batches_per_second=0.5,
-        # Reads are metered here, so many to all companies together.
-        changes_every=timedelta(days=1),
         changes_reach=changes.REACH,
     )
 

@@ -145,7 +145,10 @@ class OpeningBalance(TenantOwned, Base):
 
 
 class HistoryState(StrEnum):
-    """Where the reading and posting of history stands. ``READ``: the dry run can be looked at, nothing is posted."""
+    """Where the reading and posting of history stands. ``READ``: the dry run can be looked at, nothing is posted.
+
+    ``POSTING``: what was read is being offered to the books; ``DONE``: all of it was, and each item says how it stands.
+    """
 
     READING = "reading"
     READ = "read"

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.books.categories import BookedBy, booked_by
 from core.books.disputes import LOST, plan_dispute
 from core.books.documents import MoneyDocument
-from core.books.facts import DisputeFacts
+from core.books.facts import DisputeFacts, GivenBack
 from core.db.models import BalanceTransaction, Dispute, SyncItem, Tenant
 from core.sync.plan import ConnectedBooks, books_profile
 from core.sync.planners.given_back import history_of
@@ -41,7 +41,10 @@ async def plan_dispute_item(session: AsyncSession, item: SyncItem, profile: Conn
         closed_on=closed_at.astimezone(ZoneInfo(tenant.time_zone)).date() if closed_at is not None else None,
         sale=await original_sale(session, dispute.payment_id, profile) if needs_sale else None,
         movements=movements,
-        history=await history_of(session, item, dispute.payment_id, (rows[0].created_at, rows[0].stripe_id)),
+        history=(
+            *await history_of(session, item, dispute.payment_id, (rows[0].created_at, rows[0].stripe_id)),
+            *await _lost_before(session, dispute),
+        ),
         is_loss_booked=is_loss_booked,
     )
     books = await books_profile(session, profile)
@@ -50,3 +53,26 @@ async def plan_dispute_item(session: AsyncSession, item: SyncItem, profile: Conn
 
 def _is_of_dispute(row: BalanceTransaction) -> bool:
     return booked_by(row.reporting_category, row.type, row.stripe_source_id) is BookedBy.DISPUTE
+
+
+async def _lost_before(session: AsyncSession, dispute: Dispute) -> list[GivenBack]:
+    """Return what earlier disputes of the same payment have lost of it: a bank may come for the rest later."""
+    if dispute.payment_id is None or dispute.closed_at is None:
+        return []
+    statement = (
+        select(Dispute)
+        .where(
+            Dispute.payment_id == dispute.payment_id,
+            Dispute.stripe_id != dispute.stripe_id,
+            Dispute.status == LOST,
+            Dispute.closed_at.is_not(None),
+        )
+        .order_by(Dispute.closed_at, Dispute.stripe_id)
+    )
+    mine = (dispute.closed_at, dispute.stripe_id)
+    lost = (await session.execute(statement)).scalars()
+    return [
+        GivenBack(row.stripe_id, row.amount_minor)
+        for row in lost
+        if row.closed_at is not None and (row.closed_at, row.stripe_id) < mine
+    ]

@@ -123,9 +123,9 @@ async def test_days_of_quiet_cost_a_few_questions_and_everything_is_read(play: P
     before = await reads(play)
     await play.pass_time(hours=24 * DAYS, stride_hours=6)
     asked = await reads(play) - before
-    # QuickBooks: a question for changes a day, and one for the balance where something moved. Xero asks in five lists
-    # twice a day, for the balance in one, and reads transfers again, which tell nothing of their changes.
-    most = {"quickbooks": 2, "xero": 13}[play.kind] * DAYS
+    # QuickBooks: a question for changes a day, and one for the balance where something moved. Xero asks in five lists,
+    # for the balance in one, and reads transfers again, which tell nothing of their changes.
+    most = {"quickbooks": 2, "xero": 7}[play.kind] * DAYS
     assert asked <= most, f"{asked} reads in {DAYS} days"
     found = await documents(play)
     assert len(found) > 2 * SALES
