@@ -3,11 +3,13 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+SEEDS ?= 2000
+FROM ?= 1
 BIN := .venv/bin
 RUN := $(BIN)/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup dev test lint types imports check e2e bench migrate migration lock services clean
+.PHONY: help demo setup dev test lint types imports check e2e bench kills migrate migration lock services clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +38,15 @@ e2e: .venv/dev.stamp services ## only the tests that drive a real browser
 
 bench: .venv/dev.stamp services ## benchmarks; prints ratios to a floor measured in the same run
 	$(RUN) tests.bench
+
+kills: .venv/dev.stamp services ## kill real processes in mid-work, then compare books, Stripe and inbox: make kills KILLS=50 PAYMENTS=1000
+	$(RUN) tests.kills --kills $(or $(KILLS),50) --payments $(or $(PAYMENTS),1000)
+
+simulate: .venv/dev.stamp ## play SEEDS seeds (FROM=1) of everything that can go wrong; RECORD=file lets it be taken up again
+	PYTHONHASHSEED=0 $(RUN) tests.simulation --seeds $(SEEDS) --from $(FROM) $(if $(RECORD),--record $(RECORD))
+
+crash-points: .venv/dev.stamp ## die at every step between an intent and its result, in every kind of books
+	for books in quickbooks xero mock; do PYTHONHASHSEED=0 $(RUN) tests.simulation --crash $$books || exit 1; done
 
 setup: .venv/run.stamp ## create .venv with what running needs
 dev: .venv/dev.stamp ## create .venv with what developing needs

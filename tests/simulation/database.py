@@ -28,7 +28,7 @@ class Trouble:
     cut: int = 0
 
     def before(self, sql: str) -> None:
-        point(f"before {sql[:12]}")
+        point(f"before {sql[:24]}")
         if self.locked and sql == "BEGIN IMMEDIATE" and self._passed():
             self.locked -= 1
             hit("F27")
@@ -43,7 +43,7 @@ class Trouble:
             raise sqlite3.OperationalError(CUT)
 
     def after(self, sql: str) -> None:
-        point(f"after {sql[:12]}")
+        point(f"after {sql[:24]}")
         if self.lost and sql == "COMMIT" and self._passed():
             self.lost -= 1
             hit("F28")

@@ -4,6 +4,7 @@ The product's driver answers from a thread of its own; each answer then waits fo
 nobody can repeat. Here SQLite is called where the statement is asked, and somebody watches every statement.
 """
 
+import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
@@ -41,6 +42,8 @@ class Disk:
 
     root = Path("/nowhere")
     watcher: Watcher = _Nobody()
+    left: list[sqlite3.Connection] | None = None
+    """Connections of the process that this one was forked from: never to be closed here."""
 
 
 class _Cursor(sqlite3.Cursor):
@@ -66,6 +69,12 @@ class _Connection(sqlite3.Connection):
             # Nobody else runs while SQLite waits here, so nobody could ever make room.
             sql = "PRAGMA busy_timeout=0"
         return self.cursor().execute(sql, parameters)
+
+    def close(self) -> None:
+        if Disk.left is None:
+            super().close()
+        else:
+            Disk.left.append(self)
 
     def commit(self) -> None:
         Disk.watcher.before("COMMIT")
@@ -108,6 +117,16 @@ def restore(content: bytes, name: str = WATCHED) -> None:
     for left in ("-wal", "-shm"):
         Path(f"{place(name)}{left}").unlink(missing_ok=True)
     place(name).write_bytes(content)
+
+
+def leave_for(root: Path, names: Iterable[str]) -> None:
+    """Go on with copies of the files in another folder, as they are on the disk; the open ones are left alone."""
+    for name in names:
+        for end in ("", "-wal"):
+            source = Path(f"{place(name)}{end}")
+            if source.exists():
+                shutil.copyfile(source, root / source.name)
+    Disk.root, Disk.left = root, []
 
 
 async def _execute(self: Any, function: Callable[..., Any], *args: Any, **options: Any) -> Any:

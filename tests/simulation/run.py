@@ -13,18 +13,23 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import structlog
 
 from core.logging import configure_logging
+from tests import factories
 from tests.simulation import catalogue, disk
+from tests.simulation.crash import die_everywhere
 from tests.simulation.life import make_task
 from tests.simulation.loop import MemoryLoop
 from tests.simulation.seed import kind_of, play
-from tests.simulation.stage import PRACTICE, Theatre, empty_database
+from tests.simulation.stage import PRACTICE, STARTS, Theatre, empty_database
 
 SECONDS = 60
 """More than any seed takes; one that takes longer hangs."""
@@ -33,8 +38,14 @@ SECONDS = 60
 class Company:
     """One theatre of one kind of books, ready to be forked."""
 
+    traces = False
+    """Whether every call of a seed is told."""
+
     def __init__(self, kind: str, empty: bytes) -> None:
         self.kind = kind
+        # All that is made here is made alike in every process, whatever was made before.
+        os.urandom = Random(kind).randbytes
+        factories._numbers = count(1)
         self.loop = MemoryLoop()
         self.loop.set_task_factory(make_task)
         self.theatre = Theatre(kind)
@@ -61,43 +72,67 @@ class Company:
 
     def play(self, seed: int) -> dict[str, Any]:
         """Play one seed in a fork; return what became of it."""
+
+        def perform() -> dict[str, Any]:
+            signal.alarm(SECONDS)
+            return self.perform(seed)
+
+        told = self._in_fork(perform)
+        if not told:
+            words = "the process ended without a word"
+            return {"seed": seed, "error": words, "hits": {}, "words": [], "cpu_s": 0.0, "calls": 0}
+        found: dict[str, Any] = json.loads(told)
+        return found
+
+    def _in_fork(self, work: Callable[[], dict[str, Any]]) -> bytes:
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(reader)
-            self._play_here(seed, writer)
+            with os.fdopen(writer, "w") as out:
+                json.dump(work(), out)
+            os._exit(0)
         os.close(writer)
-        told = b""
-        while chunk := os.read(reader, 65536):
-            told += chunk
-        os.close(reader)
+        with os.fdopen(reader, "rb") as answer:
+            told = answer.read()
         os.waitpid(child, 0)
-        if not told:
-            return {"seed": seed, "error": "the process ended without a word", "hits": {}, "words": [], "cpu_s": 0.0}
-        found: dict[str, Any] = json.loads(told)
-        return found
+        return told
 
-    def _play_here(self, seed: int, writer: int) -> None:
-        signal.alarm(SECONDS)
-        told = self.perform(seed)
-        os.write(writer, json.dumps(told).encode())
-        os._exit(0)
+    @contextmanager
+    def _own_files(self) -> Iterator[None]:
+        """Let this process have the files of the theatre for itself."""
+        asyncio.set_event_loop(self.loop)
+        root = disk.Disk.root = Path(tempfile.mkdtemp(prefix="seed-", dir=disk.Disk.root))
+        disk.restore(self.files[0])
+        disk.restore(self.files[1], PRACTICE)
+        try:
+            yield
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
+
+    def crash(self, *, stride: int, offset: int) -> dict[str, Any]:
+        """Die at every point of a scenario, in a fork."""
+        found = self._in_fork(lambda: self._crash_here(stride, offset))
+        return json.loads(found) if found else {"points": 0, "died": 0, "failed": [], "error": "ended without a word"}
+
+    def _crash_here(self, stride: int, offset: int) -> dict[str, Any]:
+        with self._own_files():
+            return die_everywhere(self.loop, self.theatre, stride=stride, offset=offset)
 
     def perform(self, seed: int) -> dict[str, Any]:
         """Play one seed in this very process, which is good for nothing else afterwards."""
         begun = time.process_time()
-        asyncio.set_event_loop(self.loop)
         catalogue.HITS.clear()
-        root = disk.Disk.root = Path(tempfile.mkdtemp(prefix="seed-", dir=disk.Disk.root))
-        disk.restore(self.files[0])
-        disk.restore(self.files[1], PRACTICE)
         told: dict[str, Any] = {"seed": seed, "error": None, "words": []}
-        try:
-            self.loop.run_until_complete(play(self.theatre, seed, told["words"]))
-        except BaseException as exc:  # noqa: BLE001 - whatever it was, it is this seed's fault
-            told["error"] = "".join(traceback.format_exception(exc))[-6000:]
+        with self._own_files():
+            try:
+                self.loop.run_until_complete(play(self.theatre, seed, told["words"]))
+            except BaseException as exc:  # noqa: BLE001 - whatever it was, it is this seed's fault
+                told["error"] = "".join(traceback.format_exception(exc))[-6000:]
+        told["calls"] = len(self.theatre.wire.trace)
+        if self.traces:
+            told["trace"] = self.theatre.wire.trace
         told["hits"], told["cpu_s"] = dict(catalogue.HITS), time.process_time() - begun
-        shutil.rmtree(root, ignore_errors=True)
         return told
 
 
@@ -115,14 +150,26 @@ def companies(kinds: set[str]) -> dict[str, Company]:
 
 
 def play_seeds(seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """Play seeds one after the other in this process's forks."""
-    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    root = Path(tempfile.mkdtemp(prefix="simulation-", dir=folder))
-    disk.Disk.root = root
-    try:
+    """Play seeds one after the other in forks of this process."""
+    with own_folder():
         built = companies({kind_of(seed) for seed in seeds})
         for seed in seeds:
             yield built[kind_of(seed)].play(seed)
+
+
+def crash_points(kind: str, *, stride: int = 1, offset: int = 0) -> dict[str, Any]:
+    """Die at every ``stride``-th point of the scenario in one kind of books."""
+    with own_folder():
+        return companies({kind})[kind].crash(stride=stride, offset=offset)
+
+
+@contextmanager
+def own_folder() -> Iterator[None]:
+    """Let files lie in memory where the machine has room for them there."""
+    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    root = disk.Disk.root = Path(tempfile.mkdtemp(prefix="simulation-", dir=folder))
+    try:
+        yield
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
@@ -133,6 +180,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--from", type=int, default=1, dest="first")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--record", type=Path, help="add a line for each seed to this file, and go on behind it")
+    parser.add_argument("--trace", action="store_true", help="with --only: tell every call as well")
+    parser.add_argument("--crash", choices=sorted(STARTS), help="die at every point of a scenario in these books")
+    parser.add_argument("--stride", type=int, default=1, help="with --crash: at every so manieth point only")
     parser.add_argument("--only", type=int, nargs="+", help="play these seeds and tell everything")
     return parser.parse_args()
 
@@ -151,8 +201,13 @@ def main() -> int:
     if asked.only is None:
         # Faults are the point here; what the product says of them is told for a single seed alone.
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    Company.traces = asked.trace
     if asked.only is not None:
         return max([_tell(told) for told in play_seeds(asked.only)])
+    if asked.crash is not None:
+        told = crash_points(asked.crash, stride=asked.stride)
+        say(json.dumps(told, indent=1))
+        return int(bool(told["error"] or told["failed"]))
     tally = Tally(asked.seeds)
     wanted = [*range(asked.first, asked.first + asked.seeds)]
     if asked.record is not None:
@@ -213,7 +268,9 @@ class Tally:
 
 def _tell(told: dict[str, Any]) -> int:
     """Print everything about one seed; return 1 where it failed."""
-    say(f"seed {told['seed']} {told['words']} {told['hits']} {told['cpu_s']:.2f} s\n{told['error'] or 'all well'}")
+    for line in told.get("trace", ()):
+        say(line)
+    say(f"seed {told['seed']} {told['words']} {told['hits']} {told['calls']} calls\n{told['error'] or 'all well'}")
     return int(bool(told["error"]))
 
 

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import os
 import random
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -150,7 +150,9 @@ class Theatre:
         self.settings = msgspec.structs.replace(sandbox_settings(settings), mock_books_path=PRACTICE)
         self.intake = Intake()
         self.trouble = Trouble()
-        self.lives: list[Life] = []
+        self.at_point: Callable[[Life, str], None] | None = None
+        self.is_reborn = False
+        """Forked in the middle of work: what was open belongs to the process that went on."""
         # Opened by raise_curtain().
         self.sandbox: Sandbox
         self.wire: Wire
@@ -195,6 +197,7 @@ class Theatre:
         await self.play.pass_time(hours=1)
         # Accounts that a person asks for on a page are found again by their names: they need no intent.
         self.wire.broken.clear()
+        self.wire.trace.clear()
         _let_only_grow()
 
     async def _open_other_company(self) -> str:
@@ -224,7 +227,7 @@ class Theatre:
     async def live(self, name: str, work: Coroutine[Any, Any, T], *, dies_in: int | None = None) -> T | None:
         """Let a process of its own do ``work``."""
         life = Life(name, dies_in=dies_in)
-        self.lives.append(life)
+        life.at_point = self.at_point
         return await live(life, work)
 
     async def pass_of(self, worker: Worker) -> int:
@@ -245,6 +248,9 @@ class Theatre:
         if done is None:
             self.play.worker = Worker(self.wiring)
             self.runtime.forward(seconds=61)
+            if self.is_reborn:
+                self.is_reborn = False
+                await self.restart()
             return 1
         return done
 

@@ -5,6 +5,7 @@ but its own (N6).
 """
 
 import asyncio
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -37,7 +38,8 @@ class Wire(httpx.AsyncBaseTransport):
         self._endpoints = Endpoints(sandbox)
         self.dice = Random(1)
         self.is_turbulent = False
-        self.calls = 0
+        self.trace: list[str] = []
+        """Every call, with the moment and what became of it."""
         self.broken: list[str] = []
         """What must never be seen on the line."""
         self.in_flight: Counter[str] = Counter()
@@ -52,7 +54,6 @@ class Wire(httpx.AsyncBaseTransport):
         provider = provider_of(request.url.path)
         if provider == "sandbox":
             return _response(await self._endpoints.answer(request))
-        self.calls += 1
         is_token = TOKENS.search(request.url.path) is not None
         is_write = _writes(request)
         point(f"before {request.method} {provider}")
@@ -66,9 +67,13 @@ class Wire(httpx.AsyncBaseTransport):
             await self._turns()
             answer = await self._carry(request, provider, is_write=is_write, is_token=is_token, keys=keys)
             await self._turns()
+        except httpx.HTTPError as exc:
+            self._tell(request, type(exc).__name__)
+            raise
         finally:
             for key in told:
                 self.in_flight[key] -= 1
+        self._tell(request, str(answer.status))
         self._note(answer, provider, is_token=is_token, is_write=is_write)
         if is_write and answer.status < 300:
             self._may_kill()
@@ -79,6 +84,10 @@ class Wire(httpx.AsyncBaseTransport):
                 hit("F8")
             raise
         return _response(answer)
+
+    def _tell(self, request: httpx.Request, end: str) -> None:
+        digest = hashlib.sha256(request.content).hexdigest()[:8]
+        self.trace.append(f"{self.runtime.now():%m-%d %H:%M:%S} {request.method} {request.url.path} {digest} {end}")
 
     def _may_kill(self) -> None:
         """Let the process die now, where this is the write that it was to die after."""
