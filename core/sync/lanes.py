@@ -84,10 +84,10 @@ async def free_lanes(db: Database) -> None:
 
 
 async def _claim(session: AsyncSession, now: datetime, limit: int, without: Collection[str]) -> list[Claim]:
-    has_due = exists().where(SyncItem.connection_id == Lane.connection_id, SyncItem.due_at <= now, may_run())
+    theirs = (SyncItem.tenant_id == Lane.tenant_id, SyncItem.connection_id == Lane.connection_id)
+    has_due = exists().where(*theirs, SyncItem.due_at <= now, may_run())
     free = (
-        select(Lane.connection_id, Lane.lease_until, Connection.kind)
-        .join(Connection, Connection.id == Lane.connection_id)
+        select(Lane.connection_id, Lane.lease_until)
         .where(
             or_(Lane.lease_until.is_(None), Lane.lease_until <= now),
             or_(Lane.hold_until.is_(None), Lane.hold_until <= now),
@@ -98,7 +98,8 @@ async def _claim(session: AsyncSession, now: datetime, limit: int, without: Coll
         .with_for_update(skip_locked=True, of=Lane)
     )
     if without:
-        free = free.where(Connection.kind.not_in(without))
+        # Joined only then: it costs as much as all the rest, and mostly everybody may be called.
+        free = free.join(Connection, Connection.id == Lane.connection_id).where(Connection.kind.not_in(without))
     found = {row.connection_id: row for row in await session.execute(free)}
     if not found:
         return []
@@ -109,8 +110,11 @@ async def _claim(session: AsyncSession, now: datetime, limit: int, without: Coll
         .returning(Lane.tenant_id, Lane.connection_id, Lane.fence, Lane.next_call_at)
         .execution_options(synchronize_session=False)
     )
+    claimed = taken.all()
+    named = select(Connection.id, Connection.kind).where(Connection.id.in_(found))
+    kinds = {row.id: row.kind for row in await session.execute(named)}
     taken_over = {lane for lane, row in found.items() if row.lease_until is not None}
-    return [Claim(*row, found[row.connection_id].kind, row.connection_id in taken_over) for row in taken.all()]
+    return [Claim(*row, kinds[row.connection_id], row.connection_id in taken_over) for row in claimed]
 
 
 def may_run() -> ColumnElement[bool]:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeGuard
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -206,10 +206,15 @@ class Worker:
     async def _next_items(self, claim: Claim, limit: int) -> list[SyncItem]:
         async with self._db.tenant(claim.tenant_id) as session:
             now = await self._db.now(session)
+            # Asked beside the items, not joined to them: joined, PostgreSQL sorted a backlog of 50,000 for each lease.
+            is_going = select(Lane.stopped_at.is_(None)).where(Lane.connection_id == claim.connection_id)
             statement = (
                 select(SyncItem)
-                .join(Lane, Lane.connection_id == SyncItem.connection_id)
-                .where(SyncItem.connection_id == claim.connection_id, SyncItem.due_at <= now, lanes.may_run())
+                .where(
+                    SyncItem.connection_id == claim.connection_id,
+                    SyncItem.due_at <= now,
+                    or_(SyncItem.kind.not_in(POSTED_KINDS), is_going.scalar_subquery()),
+                )
                 .order_by(SyncItem.due_at, SyncItem.created_at, SyncItem.id)
                 .limit(limit)
             )

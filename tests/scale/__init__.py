@@ -1,1 +1,1 @@
-"""How large it gets: a whole year of many tenants in PostgreSQL, measured. ``python -m tests.scale`` (docs/scale.md)."""
+"""How large it gets: the rows of thousands of tenants in PostgreSQL, measured. See docs/scale.md."""

@@ -3,7 +3,9 @@
 import asyncpg
 
 SCHEMA = "month"
-_OF_NOBODY = frozenset({"app_user", "user_session", "known_device", "failed_sign_in", "oauth_state", "process", "tally"})
+_OF_NOBODY = frozenset(
+    {"app_user", "user_session", "known_device", "failed_sign_in", "oauth_state", "process", "tally"}
+)
 _PEOPLE = frozenset({"created_by", "user_id", "by_user_id"})
 _NUMBERED = frozenset(
     {
@@ -65,6 +67,6 @@ def _value(table: str, name: str, kind: str) -> str:
     if kind == "uuid" and name not in _PEOPLE:
         return f'md5("{name}"::text || n)::uuid'
     if (table, name) in _NUMBERED:
-        short = f"left(\"{name}\", length(\"{name}\") - 6) || lpad(n::text, 6, '0')"
+        short = f'left("{name}", length("{name}") - 6) || lpad(n::text, 6, \'0\')'
         return f'CASE WHEN length("{name}") < 15 THEN "{name}" ELSE {short} END'
     return f'"{name}"'

@@ -23,12 +23,14 @@ def upgrade() -> None:
     _partial("ix_stripe_event_turn", "stripe_event", ["account", "received_at"], _STORED)
     _partial("ix_stripe_event_retry", "stripe_event", ["due_at"], _RETRY)
     _partial("ix_stripe_event_settled", "stripe_event", ["received_at"], _SETTLED)
-    _partial("ix_sync_item_queue", "sync_item", ["connection_id", "due_at", "created_at", "id"], _QUEUED)
+    _partial("ix_sync_item_queue", "sync_item", ["tenant_id", "connection_id", "due_at", "created_at", "id"], _QUEUED)
+    _partial("ix_sync_item_next", "sync_item", ["due_at"], _QUEUED)
     op.drop_index("ix_sync_item_due", table_name="sync_item")
 
 
 def downgrade() -> None:
     _partial("ix_sync_item_due", "sync_item", ["connection_id", "due_at"], _QUEUED)
+    op.drop_index("ix_sync_item_next", table_name="sync_item")
     op.drop_index("ix_sync_item_queue", table_name="sync_item")
     op.drop_index("ix_stripe_event_settled", table_name="stripe_event")
     op.drop_index("ix_stripe_event_retry", table_name="stripe_event")
