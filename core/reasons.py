@@ -40,6 +40,7 @@ class Reason(StrEnum):
     NUMBER_TAKEN = "number_taken"
     PERIOD_CLOSED = "period_closed"
     CURRENCY_NOT_ENABLED = "currency_not_enabled"
+    SETTLED_ELSEWHERE = "settled_elsewhere"
     RATE_NOT_KNOWN = "rate_not_known"
     TOTALS_DIFFER = "totals_differ"
     CHANGED_IN_BOOKS = "changed_in_books"
@@ -98,6 +99,7 @@ class _Lenient(dict[str, str]):
         "role_name": "this",
         "category": "something else",
         "document": "A document",
+        "change": "What stands there under our reference is not what we sent",
     }
 
     def __missing__(self, key: str) -> str:
@@ -256,6 +258,14 @@ WORDING: dict[Reason, Wording] = {
         " there, or choose the settled amount for sales in other currencies under Accounts, then retry.",
         Action.RETRY,
     ),
+    Reason.SETTLED_ELSEWHERE: Wording(
+        "Stripe keeps this in {currency}",
+        "Stripe keeps this money in {currency}",
+        "Your books are kept in {home_currency}, and of the Stripe balance Tieout books that currency alone. Nothing was"
+        " posted: enter this one in your books by hand and leave it out here. To have later ones booked, let Stripe convert"
+        " {currency} to {home_currency}: keep no bank account in {currency} at Stripe.",
+        Action.NONE,
+    ),
     Reason.RATE_NOT_KNOWN: Wording(
         "Only {books} knows the rate of this sale",
         "The rate of the original sale is known to {books} alone",
@@ -272,7 +282,8 @@ WORDING: dict[Reason, Wording] = {
     Reason.CHANGED_IN_BOOKS: Wording(
         "Changed in {books}",
         "Someone changed this in {books}",
-        "What stands in {books} under our reference is not what we sent. We never overwrite it. Compare both, correct it there, then retry.",
+        "{change}. We never overwrite it, nor make it again by ourselves. Compare both and correct it there, then retry;"
+        " what was removed can be recreated.",
         Action.SEE_LINES,
     ),
     Reason.LINES_DO_NOT_ADD_UP: Wording(

@@ -33,16 +33,16 @@ def check_home(transaction: BalanceTransactionFacts, books: BooksProfile) -> Non
     """Stop at money that Stripe keeps in another currency than the books.
 
     Raises:
-        StopError: ``CURRENCY_NOT_ENABLED``.
+        StopError: ``SETTLED_ELSEWHERE``.
     """
     if transaction.currency.lower() != books.home_currency.lower():
-        raise not_enabled(transaction.currency, books)
+        raise settled_elsewhere(transaction.currency, books)
 
 
-def not_enabled(currency: str, books: BooksProfile) -> StopError:
-    """Return the stop at a currency that the books are not kept in."""
+def settled_elsewhere(currency: str, books: BooksProfile) -> StopError:
+    """Return the stop at money that Stripe keeps in a currency that the books are not kept in."""
     detail = {"currency": currency.upper(), "home_currency": books.home_currency.upper()}
-    return StopError(Reason.CURRENCY_NOT_ENABLED, detail)
+    return StopError(Reason.SETTLED_ELSEWHERE, detail)
 
 
 def role_why(role: AccountRole, books: BooksProfile, *, field: str, arithmetic: str) -> Why:

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from core.books.common import Reference, not_enabled, payee_step, role_why
+from core.books.common import Reference, payee_step, role_why, settled_elsewhere
 from core.books.documents import AccountLine, Deposit, Expense, MoneyDocument
 from core.books.profile import BooksProfile
 from core.books.roles import AccountRole
@@ -28,7 +28,7 @@ def plan_opening(
     if not amount_minor:
         return []
     if currency.lower() != books.home_currency.lower():
-        raise not_enabled(currency, books)
+        raise settled_elsewhere(currency, books)
     shape = Deposit if amount_minor > 0 else Expense
     line = AccountLine(
         account=books.role(AccountRole.OPENING).ref,

@@ -7,6 +7,7 @@ Nothing here rounds by accident: where an amount must be spread, :func:`rescale`
 from collections.abc import Sequence
 from dataclasses import replace
 
+from core.books.common import settled_elsewhere
 from core.books.documents import Invoice, LineKind, Payment, SaleLine, SalesReceipt, Why
 from core.books.facts import FactLine, SaleFacts
 from core.books.mapping import MappingChoice, MappingRules
@@ -120,10 +121,7 @@ def _in_home_currency(facts: SaleFacts, books: BooksProfile) -> tuple[int, tuple
     memo = sale_memo(facts)
     settled, currency = facts.settled_minor, facts.settled_currency
     if settled is not None and currency != books.home_currency:
-        raise StopError(
-            Reason.CURRENCY_NOT_ENABLED,
-            {"currency": (currency or "").upper(), "home_currency": books.home_currency.upper()},
-        )
+        raise settled_elsewhere(currency or "", books)
     if facts.currency == books.home_currency:
         return facts.amount_minor, facts.lines, memo
     if settled is None:

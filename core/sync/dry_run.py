@@ -60,6 +60,7 @@ _PLANNED_ANEW = frozenset(
         Reason.TAX_CODE_MISFIT,
         Reason.LINES_DO_NOT_ADD_UP,
         Reason.CURRENCY_NOT_ENABLED,
+        Reason.SETTLED_ELSEWHERE,
     }
 )
 """Reasons of stopped items that the planners themselves would name again; others stay as they are."""

@@ -41,7 +41,13 @@ WAITS = frozenset({Reason.SETTLEMENT_PENDING, Reason.PAYMENT_NOT_KNOWN, Reason.W
 _WAITED_LONG = timedelta(hours=1)
 
 _OF_THE_FACTS = frozenset(
-    {Reason.LINES_DO_NOT_ADD_UP, Reason.SERVICE_NOT_MAPPED, Reason.TAX_CODE_MISFIT, Reason.CURRENCY_NOT_ENABLED}
+    {
+        Reason.LINES_DO_NOT_ADD_UP,
+        Reason.SERVICE_NOT_MAPPED,
+        Reason.TAX_CODE_MISFIT,
+        Reason.CURRENCY_NOT_ENABLED,
+        Reason.SETTLED_ELSEWHERE,
+    }
 )
 """Reasons that other facts may end: Stripe's lines, or the product behind them, came later than the money."""
 

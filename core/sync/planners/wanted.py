@@ -24,6 +24,7 @@ _ENDED_BY_NEWS = frozenset(
         Reason.SETTLEMENT_PENDING,
         Reason.LINES_DO_NOT_ADD_UP,
         Reason.CURRENCY_NOT_ENABLED,
+        Reason.SETTLED_ELSEWHERE,
     }
 )
 """Reasons of a stopped item that other facts of Stripe's may end."""

@@ -118,7 +118,7 @@ def test_money_in_another_currency_than_the_books_stops() -> None:
     story = make_story()
     moved = replace(story.move("fee", -100), currency="eur")
     stop = stopped(lambda: plan_movement(moved, story.books, reference=str))
-    assert (stop.reason, stop.detail) == (Reason.CURRENCY_NOT_ENABLED, {"currency": "EUR", "home_currency": "USD"})
+    assert (stop.reason, stop.detail) == (Reason.SETTLED_ELSEWHERE, {"currency": "EUR", "home_currency": "USD"})
 
 
 def test_a_missing_account_is_named_for_people() -> None:

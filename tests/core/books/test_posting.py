@@ -277,8 +277,8 @@ def test_rates_in_words() -> None:
     ("fields", "reason"),
     [
         ({"currency": "eur"}, Reason.SETTLEMENT_PENDING),
-        ({"currency": "eur", "settled_minor": 100, "settled_currency": "gbp"}, Reason.CURRENCY_NOT_ENABLED),
-        ({"currency": "usd", "settled_minor": 100, "settled_currency": "gbp"}, Reason.CURRENCY_NOT_ENABLED),
+        ({"currency": "eur", "settled_minor": 100, "settled_currency": "gbp"}, Reason.SETTLED_ELSEWHERE),
+        ({"currency": "usd", "settled_minor": 100, "settled_currency": "gbp"}, Reason.SETTLED_ELSEWHERE),
     ],
 )
 def test_what_is_not_settled_in_the_books_currency_is_not_booked(fields: dict[str, Any], reason: Reason) -> None:

@@ -116,7 +116,7 @@ async def test_a_fee_in_another_currency_holds_up_nobody_else(shop: Studio) -> N
     )
     await settle(shop, days=3)
     assert balance(shop, "Stripe fees") == 59
-    assert (await item_of(shop, "txn_2")).reason is Reason.CURRENCY_NOT_ENABLED
+    assert (await item_of(shop, "txn_2")).reason is Reason.SETTLED_ELSEWHERE
 
 
 @ON_SQLITE

@@ -422,7 +422,7 @@ async def test_everything_since_the_first_day_is_offered_once_and_nothing_before
     assert (opening.total_minor, opening.lines[0].account.external_id) == (84217, "opening")
     with pytest.raises(StopError) as stop:
         await planned(shop, ItemKind.FEES, "txn_7")
-    assert stop.value.reason is Reason.CURRENCY_NOT_ENABLED
+    assert stop.value.reason is Reason.SETTLED_ELSEWHERE
     (charge,) = await planned(shop, ItemKind.MOVEMENT, "txn_5")
     assert charge.reference.startswith("TM-")
 

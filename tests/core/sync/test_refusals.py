@@ -165,13 +165,14 @@ async def _set_tax_code(scene: Scene, code: str, *, is_active: bool) -> None:
 
 
 @everywhere
-async def test_money_in_a_currency_that_the_books_do_not_keep_waits(stage: Stage, kind: str) -> None:
+async def test_money_that_stripe_keeps_in_another_currency_stops(stage: Stage, kind: str) -> None:
     async with stage(kind) as scene:
         await scene.sell(currency="eur")
         reason, said = await scene.stopped()
-        assert reason is Reason.CURRENCY_NOT_ENABLED
-        assert "EUR is not switched on" in said.title
-        assert "Your books are kept in USD, and this payment needs EUR. Nothing was posted." in said.explanation
+        assert reason is Reason.SETTLED_ELSEWHERE
+        assert said.title == "Stripe keeps this money in EUR"
+        assert "Your books are kept in USD, and of the Stripe balance" in said.explanation
+        assert "let Stripe convert EUR to USD" in said.explanation
         await scene.nothing_stands()
 
 
