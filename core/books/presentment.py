@@ -4,12 +4,12 @@ What the currency gained or lost between the two is a realised exchange differen
 payment is posted; the entries here are those that they must arrive at.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
 from core.books.common import money
-from core.books.documents import Invoice, Payment, SaleLine, Why
+from core.books.documents import DocumentKind, Invoice, Payment, SaleLine, Why
 from core.books.facts import SaleFacts
 from core.books.mapping import MappingRules
 from core.books.posting import TAX_TOLERANCE_MINOR, check_rates, check_sum, check_total, rescale, sale_line, sale_memo
@@ -23,6 +23,24 @@ from core.reasons import Reason
 def presents(settings: BookkeepingSettings) -> bool:
     """Whether foreign sales are booked in the client's currency: a receipt has no day between sale and money."""
     return settings.foreign_style is ForeignStyle.PRESENTMENT and settings.sale_style is SaleStyle.INVOICE
+
+
+def keep_style(settings: BookkeepingSettings, standing: Mapping[DocumentKind, str], home: str) -> BookkeepingSettings:
+    """Return the settings under which the documents that stand of a sale were made: one sale has one style.
+
+    Args:
+        settings: those in force.
+        standing: kind -> currency of the documents that stand, or may stand.
+        home: the books' own currency.
+    """
+    if DocumentKind.SALES_RECEIPT in standing:
+        return replace(settings, sale_style=SaleStyle.RECEIPT)
+    currency = standing.get(DocumentKind.INVOICE)
+    if currency is None:
+        return settings
+    is_foreign = currency.lower() != home.lower()
+    foreign_style = ForeignStyle.PRESENTMENT if is_foreign else ForeignStyle.SETTLED
+    return replace(settings, sale_style=SaleStyle.INVOICE, foreign_style=foreign_style)
 
 
 def is_presented(facts: SaleFacts, books: BooksProfile) -> bool:

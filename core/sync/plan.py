@@ -11,11 +11,11 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.books.documents import Customer as CustomerDocument
-from core.books.documents import MoneyDocument
+from core.books.documents import DocumentKind, MoneyDocument
 from core.books.facts import FactLine, SaleFacts
 from core.books.mapping import MappingRules
 from core.books.posting import plan_sale
-from core.books.presentment import is_presented, plan_presented_sale
+from core.books.presentment import is_presented, keep_style, plan_presented_sale
 from core.books.profile import BookAccount, BooksProfile, BookTaxCode
 from core.books.roles import AccountRole, RoleChoice
 from core.db.models import (
@@ -39,9 +39,21 @@ _BANK = "bank"
 
 
 async def plan_now(
-    session: AsyncSession, payment: Payment, profile: "ConnectedBooks", *, reference: str
+    session: AsyncSession,
+    payment: Payment,
+    profile: "ConnectedBooks",
+    *,
+    reference: str,
+    standing: Mapping[DocumentKind, str] | None = None,
 ) -> tuple[MoneyDocument, ...]:
-    """Plan one sale with the mapping in force.
+    """Plan one sale with the mapping in force; what stands of it already decides its style, not the setting.
+
+    Args:
+        session: of the tenant.
+        payment: whose sale it is.
+        profile: the books.
+        reference: lasting identity of its documents.
+        standing: kind -> currency of its documents that stand, or may stand.
 
     Raises:
         StopError: why nothing can be posted yet.
@@ -49,6 +61,8 @@ async def plan_now(
     facts = profile.sales.get(payment.id) or await sale_facts(session, payment, profile.home_currency)
     rules = profile.rules or await load_rules(session, profile.connection_id)
     books = await books_profile(session, profile)
+    if standing:
+        books = replace(books, settings=keep_style(books.settings, standing, books.home_currency))
     if is_presented(facts, books):
         facts = await _presented(session, payment, facts, profile)
         return plan_presented_sale(facts, rules, books, reference=reference)

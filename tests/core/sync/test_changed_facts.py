@@ -6,9 +6,11 @@ import pytest
 from sqlalchemy import select
 
 from core.books.documents import LineKind
+from core.books.roles import BookkeepingSettings, SaleStyle
 from core.db.models import BooksDocument, DocumentState, ItemState, Operation, OperationState, PaymentState, SyncItem
 from core.errors import OutcomeUnknownError
 from core.intake.facts import Line, ServiceRef
+from core.mapping.roles import save_bookkeeping
 from core.reasons import Reason
 from core.sync import ladder, lanes
 from core.sync import posting as engine
@@ -113,6 +115,53 @@ async def test_an_invoice_that_stands_is_never_paid_with_another_amount(studio: 
     assert await studio.retry(payment_id)
     await studio.quiet()
     assert await studio.stands(payment_id) == SYNCED
+
+
+@ON_SQLITE
+async def test_a_sale_keeps_the_style_of_what_stands_whatever_the_setting_became(studio: Studio) -> None:
+    """Its invoice stands, the payment was refused, and from now on sales are receipts: this one is still an invoice."""
+    await studio.map(PORTRAIT.key, "Session income")
+    payment_id = await studio.pay(sale())
+    lane, item_id, call = await fly(studio, payment_id, "payment")
+    studio.ledger.books.set_account_active(studio.accounts["Stripe clearing"], active=False)
+    assert await engine.advance(lane, item_id, await lane.call(call)) is None
+    await lanes.release(studio.wiring.db, lane.claim, next_call_at=None)
+    studio.ledger.books.set_account_active(studio.accounts["Stripe clearing"], active=True)
+    await set_style(studio, SaleStyle.RECEIPT)
+    assert await studio.retry(payment_id)
+    await studio.quiet()
+    assert await studio.stands(payment_id) == SYNCED
+    assert len(studio.ledger.books.documents("payment")) == 1
+    assert studio.ledger.books.documents("sales_receipt") == []
+    other = await studio.pay(sale(2))
+    await studio.quiet()
+    assert await studio.stands(other) == SYNCED
+    assert len(studio.ledger.books.documents("sales_receipt")) == 1
+
+
+@ON_SQLITE
+async def test_a_plan_that_nobody_sent_follows_the_new_style(studio: Studio) -> None:
+    await studio.map(PORTRAIT.key, "Session income")
+    studio.ledger.books.set_account_active(studio.accounts["Session income"], active=False)
+    payment_id = await studio.pay(sale())
+    await studio.quiet()
+    assert (await studio.stands(payment_id))[0] is PaymentState.NEEDS_ATTENTION
+    studio.ledger.books.set_account_active(studio.accounts["Session income"], active=True)
+    await set_style(studio, SaleStyle.RECEIPT)
+    assert await studio.retry(payment_id)
+    await studio.quiet()
+    assert await studio.stands(payment_id) == SYNCED
+    assert studio.ledger.books.documents("invoice") == []
+    assert len(studio.ledger.books.documents("sales_receipt")) == 1
+
+
+async def set_style(studio: Studio, style: SaleStyle) -> None:
+    async with studio.wiring.db.tenant(studio.tenant_id, write=True) as session:
+        await save_bookkeeping(
+            session, tenant_id=studio.tenant_id, connection_id=studio.books.id,
+            settings=BookkeepingSettings(sale_style=style), by_user_id=studio.person.user_id,
+            now=await studio.wiring.db.now(session),
+        )  # fmt: skip
 
 
 @ON_SQLITE
