@@ -40,7 +40,9 @@ async def save_role(
     by_user_id: UUID,
     now: datetime,
 ) -> Saved:
-    """Let ``account_id`` play ``role`` from now on. The same account again is no new version.
+    """Let ``account_id`` play ``role`` from now on, and let go on what waited for it.
+
+    The same account again is no new version.
 
     Raises:
         NotFoundError: no such connection of this tenant.
@@ -53,7 +55,9 @@ async def save_role(
         raise InputError(f"Choose an active account of the type {_types(spec)}.", field=role.value)
     newest = (await current_roles(session, connection_id)).get(role)
     if newest is not None and newest.account_id == account_id:
-        return Saved(newest.version, is_new=False, reopened=0)
+        # Chosen once more, and active: what waited while it was not goes on.
+        again = await reopen_for_mapping(session, connection_id=connection_id, service_id=None, now=now)
+        return Saved(newest.version, is_new=False, reopened=again)
     await _refuse_double_use(session, connection_id, role, account)
     version = RoleVersion(
         connection_id=connection_id,

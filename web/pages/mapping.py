@@ -147,7 +147,7 @@ def _service_id(row_id: str) -> UUID:
 
 def effect(done: Saved) -> Toast | None:
     """Say what a choice changed, and what it leaves alone."""
-    if not done.is_new:
+    if not (done.is_new or done.reopened):
         return None
     parts = []
     if done.reopened:

@@ -255,6 +255,11 @@ async def test_the_clearing_account_is_a_bank_account(books: Books) -> None:
         clearing = (await current_roles(session, books.connection_id))[AccountRole.CLEARING]
         assert clearing.account_id == books.bank
         assert (await session.get_one(SyncItem, item)).state is ItemState.PENDING
+    # The account was archived in the books and is active again: choosing it once more lets go on what stopped.
+    stopped = await books.stop(service, Reason.ACCOUNT_INACTIVE)
+    assert await choose(books.bank) == Saved(1, False, 1)
+    async with books.wiring.db.tenant(books.tenant_id) as session:
+        assert (await session.get_one(SyncItem, stopped)).state is ItemState.PENDING
 
 
 async def test_rules_name_who_decided(books: Books) -> None:
