@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.logging import configure_logging
-from tests.bench import engine, hold, intake, payments, rest
+from tests.bench import engine, engine_calls, engine_workers, hold, intake, payments, rest
 from tests.bench.figures import Figure, machine, markdown_table, note, plain_table
 from tests.loopback import forbid_the_network
 from tests.postgres import NoServerError
@@ -26,9 +26,11 @@ MEASUREMENTS: dict[str, Callable[[Path], list[Figure]]] = {
     "first-call": rest.first_call,
     "engine": engine.on_sqlite,
     "engine-postgres": engine.on_postgres,
+    "engine-calls": engine_calls.backlog,
+    "engine-workers": engine_workers.on_postgres,
     "hold": hold.on_postgres,
 }
-ON_REQUEST = {"engine", "engine-postgres", "payments-postgres", "hold"}
+ON_REQUEST = {"engine", "engine-postgres", "engine-calls", "engine-workers", "payments-postgres", "hold"}
 """Not among those that run when none is named: with it, all of them take too long."""
 
 

@@ -23,7 +23,6 @@ from core.db.models import (
     BooksAccount,
     BooksDocument,
     BooksLink,
-    Connection,
     ConnectionMode,
     Customer,
     DocumentState,
@@ -43,12 +42,12 @@ from core.outgoing import Outgoing
 from core.sync.worker import Worker
 from core.wiring import Wiring, open_wiring
 from tests.bench.processes import app_environ
-from tests.factories import Person, make_connection, make_person
+from tests.factories import make_connection, make_person
 from tests.sales import make_service
 
 INCOME, CLEARING = "income", "clearing"
 _NO_PACE = 1e9
-_PAID_AT = datetime(2026, 3, 1, 15, tzinfo=UTC)
+_PAID_AT = datetime(2026, 3, 2, 15, tzinfo=UTC)
 _CHUNK = 2_000
 
 
@@ -122,11 +121,11 @@ async def prompt_books(*, together: int = TOGETHER, delay_s: float = 0.0) -> Asy
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """One tenant whose sales go to prompt books."""
+    """One tenant with a client who buys one thing."""
 
-    person: Person
-    stripe: Connection
-    books: Connection
+    tenant_id: UUID
+    stripe_id: UUID
+    books_id: UUID
     service_id: UUID
     client_id: UUID
 
@@ -179,14 +178,18 @@ async def make_studio(wiring: Wiring, *, style: SaleStyle) -> Studio:
                 external_id="1", name="Anna Berg", created_at=now,
             )
         )  # fmt: skip
-    return Studio(person, stripe, books, service.id, client.id)
+    return Studio(person.tenant_id, stripe.id, books.id, service.id, client.id)
 
 
-async def queue_sales(wiring: Wiring, studio: Studio, first: int, count: int, *, due_in_s: float = 0) -> None:
-    """Let ``count`` sales wait, as they stand once Stripe's facts were stored and offered."""
-    for start in range(first, first + count, _CHUNK):
-        made = [_sale(wiring, studio, number, due_in_s) for number in range(start, min(start + _CHUNK, first + count))]
-        for model, rows in zip((Payment, PaymentLine, SyncItem), map(list, zip(*made, strict=True)), strict=True):
+async def queue_sales(
+    wiring: Wiring, studios: Studio | Sequence[Studio], first: int, count: int, *, due_in_s: float = 0
+) -> None:
+    """Let ``count`` sales of each studio wait, as they stand once Stripe's facts were stored and offered."""
+    each = [studios] if isinstance(studios, Studio) else studios
+    made = [_sale(wiring, studio, number, due_in_s) for studio in each for number in range(first, first + count)]
+    for start in range(0, len(made), _CHUNK):
+        part = made[start : start + _CHUNK]
+        for model, rows in zip((Payment, PaymentLine, SyncItem), map(list, zip(*part, strict=True)), strict=True):
             await _put(wiring, model, rows)
 
 
@@ -222,10 +225,10 @@ async def _put(wiring: Wiring, model: type[Base], rows: list[dict[str, Any]]) ->
 
 def _sale(wiring: Wiring, studio: Studio, number: int, due_in_s: float) -> tuple[Mapping[str, Any], ...]:
     """Return payment, line and item of one sale."""
-    payment_id, tenant_id, now = uuid4(), studio.person.tenant_id, wiring.runtime.now()
+    payment_id, tenant_id, now = uuid4(), studio.tenant_id, wiring.runtime.now()
     source, amount = f"pi_{number:024d}", 10_000 + number % 977
     payment = {
-        "id": payment_id, "tenant_id": tenant_id, "connection_id": studio.stripe.id, "customer_id": studio.client_id,
+        "id": payment_id, "tenant_id": tenant_id, "connection_id": studio.stripe_id, "customer_id": studio.client_id,
         "source_id": source, "stripe_charge_id": f"ch_{number:024d}", "amount_minor": amount, "currency": "usd",
         "settled_minor": amount, "settled_currency": "usd", "fee_minor": 300, "net_minor": amount - 300,
         "stripe_balance_transaction_id": f"txn_{number:024d}", "refunded_minor": 0, "description": "Portrait session",
@@ -239,7 +242,7 @@ def _sale(wiring: Wiring, studio: Studio, number: int, due_in_s: float) -> tuple
         "tax_minor": 0, "has_tax": False, "stripe_field": "test", "found_by": "Stripe checkout line",
     }  # fmt: skip
     item = {
-        "id": uuid4(), "tenant_id": tenant_id, "connection_id": studio.books.id, "kind": ItemKind.SALE,
+        "id": uuid4(), "tenant_id": tenant_id, "connection_id": studio.books_id, "kind": ItemKind.SALE,
         "source_id": source, "payment_id": payment_id, "state": ItemState.PENDING, "wanted": 1, "done": 0,
         "plan_version": 0, "tries": 0, "due_at": now + timedelta(seconds=due_in_s), "reason_detail": {},
         "created_at": now, "changed_at": now,
