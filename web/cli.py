@@ -19,6 +19,7 @@ from core.ops.pulse import WORKER, Pulse
 from core.sync.worker import Worker
 from core.wiring import open_wiring
 from web.app import create_app
+from web.cli_adopt import add_words, adopt
 from web.cli_books import prove_books, write_journal_of
 from web.cli_doctor import call_doctor
 from web.cli_reopen import add_options, reopen_all
@@ -61,6 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     add_options(
         _add(commands, "reopen", reopen_all, "let go on what a fault of ours stopped, after a release mends it")
     )
+    adopting = _add(commands, "adopt", adopt, "after a restore: look everything up in the books before sending it")
+    add_words(adopting)
     demo = _add(commands, "demo", _demo, "start app and sandbox with a lively workspace, all on this machine")
     demo.add_argument("--port", type=int, help="port of the dashboard (default: PORT, or 8000)")
     demo.add_argument("--sandbox-port", type=int, help="port of the sandbox (default: the next one)")
