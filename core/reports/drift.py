@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,6 +12,8 @@ from core.reports.standing import Standing
 
 MOST_NAMED = 5
 """Entries of others that are named one by one; the others are counted."""
+
+MOST_LISTED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +62,14 @@ async def read_watch(session: AsyncSession, standing: Standing, *, day: date | N
         more=count - len(found),
         others_minor=int(total or 0) if known == count else None,
     )
+
+
+async def list_others(session: AsyncSession, connection_id: UUID) -> list[OthersEntry]:
+    """Return what others wrote on the clearing account of these books, oldest first; at most a thousand."""
+    statement = (
+        select(OthersEntry)
+        .where(OthersEntry.connection_id == connection_id, OthersEntry.is_gone.is_(False))
+        .order_by(OthersEntry.day, OthersEntry.id)
+        .limit(MOST_LISTED)
+    )
+    return list((await session.execute(statement)).scalars())

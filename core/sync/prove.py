@@ -1,7 +1,8 @@
 """The proof that everything stands once: each document of ours is looked up again by the reference that it carries.
 
 Nothing of our own database is believed but the references: the books are asked for each, and must answer with exactly
-one document, the one whose id we keep, with the total that we sent.
+one document, the one whose id we keep, with the total that we sent. What the last reading has shown besides, such as
+another account, is said with its day.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -16,13 +17,19 @@ from core.accounting.port import Posted
 from core.books.documents import DocumentKind
 from core.connections.access import with_access
 from core.connections.providers import open_books
-from core.db.models import BooksDocument, Connection, DocumentState, Operation, OperationState, SyncItem
+from core.db.models import BooksDocument, Connection, DocumentState, Drift, Operation, OperationState, SyncItem
 from core.errors import ProviderError, ProviderRejectedError
 from core.sync.operations import write_of
 from core.wiring import Wiring
 
 PAGE = 50
 PAUSE_S = 5.0
+
+_SEEN: dict[Drift | None, str] = {
+    Drift.MOVED: "it was moved to another account in the books",
+    Drift.DATED: "it has another date in the books",
+    Drift.UNPAID: "it is not settled in the books",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,4 +148,7 @@ def _judge(row: _Row, answer: Posted | ProviderError | None) -> Proof:
         problem = f"the books answer with {answer.external_id}"
     elif operation.total_minor is not None and answer.total_minor != operation.total_minor:
         problem = "its total was changed in the books"
+    elif document.read_drift in _SEEN and document.read_at is not None:
+        # Found by its reference and with its total, but the last reading of the whole document has shown more.
+        problem = f"{_SEEN[document.read_drift]}, as read on {document.read_at:%Y-%m-%d}"
     return Proof(source_id, operation.kind, operation.reference, document.external_id or "", count, problem)

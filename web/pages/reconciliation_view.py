@@ -131,7 +131,7 @@ def _notes(found: Clearing, watch: Watch, standing: Standing, place: views.Place
     if found.left_out is not None:
         amount = write_money(found.left_out.amount_minor, found.currency, place.locale)
         notes.append(
-            f"{write_count(found.left_out.count, 'payment')} left out by you, {amount} net of fees."
+            f"{write_count(found.left_out.count, 'entry', 'entries')} left out by you, {amount} net of fees."
             f" The difference ends when this is entered on {name} by hand."
         )
     for currency, minor in found.elsewhere:

@@ -16,6 +16,7 @@ from core.db.models import (
     ItemState,
     Operation,
     OthersEntry,
+    Payment,
     PaymentState,
     ReadState,
     SyncItem,
@@ -25,6 +26,7 @@ from core.reasons import Reason
 from core.sync.call_counts import rest_of_day
 from core.sync.check_books import check_books_now
 from core.sync.drift import make_standing
+from core.sync.items import mirror
 from core.sync.recreate import recreate
 from tests.core.sync.conftest import PORTRAIT, Studio, sale
 from tests.practice_hand import OwnersHand
@@ -339,3 +341,42 @@ async def test_nobody_makes_again_what_is_another_workspaces(studio: Studio) -> 
     async with studio.wiring.db.tenant(studio.tenant_id, write=True) as session:
         with pytest.raises(NotFoundError):
             await recreate(session, uuid4(), by_user_id=studio.person.user_id, now=studio.runtime.now())
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("reason", [Reason.CHANGED_IN_BOOKS, Reason.TOTALS_DIFFER])
+async def test_what_was_said_of_an_item_outlives_that_its_books_go_and_come_back(
+    studio: Studio, reason: Reason
+) -> None:
+    await watch(studio)
+    payment_id, document = await sold(studio)
+    async with studio.wiring.db.tenant(studio.tenant_id, write=True) as session:
+        item = await session.get_one(SyncItem, document.item_id)
+        item.state, item.reason, item.reason_detail = ItemState.NEEDS_ATTENTION, reason, {"difference": "1.00 USD"}
+        mirror(await session.get_one(Payment, payment_id), PaymentState.NEEDS_ATTENTION, item)
+        row = await session.get_one(BooksDocument, document.id)
+        row.read_state, row.read_drift = ReadState.CHANGED, Drift.EDITED
+    await studio.disconnect()
+    assert await studio.stands(payment_id) == (PaymentState.NEEDS_ATTENTION, reason)
+    studio = await studio.connect(studio.books.external_id)
+    await studio.quiet()
+    payment = await studio.payment(payment_id)
+    assert (payment.state, payment.reason) == (PaymentState.NEEDS_ATTENTION, reason)
+    assert payment.reason_detail["difference"] == "1.00 USD"
+
+
+@ON_SQLITE
+async def test_a_retry_of_what_a_reading_told_asks_the_books_and_posts_nothing(studio: Studio) -> None:
+    await watch(studio)
+    payment_id, document = await sold(studio)
+    edit(studio, document, "account")
+    await hours_go_by(studio)
+    operations = len(await studio.rows(Operation))
+    assert await studio.retry(payment_id)
+    await studio.quiet()
+    assert await studio.stands(payment_id) == CHANGED
+    put_into(studio, document, "Stripe clearing")
+    assert await studio.retry(payment_id)
+    await studio.quiet()
+    assert await studio.stands(payment_id) == SYNCED
+    assert len(await studio.rows(Operation)) == operations

@@ -14,7 +14,7 @@ from core.accounting.port import FoundSale
 from core.books.documents import DocumentKind
 from core.config import Settings
 from core.connections.setup import start_posting
-from core.db.models import HistoryRun, Payment, PaymentState, SyncItem
+from core.db.models import HistoryRun, HistoryState, Payment, PaymentState, SyncItem
 from core.reasons import Reason
 from core.reports.history import HistoryReport, Stage, read_history
 from core.reports.standing import read_standing
@@ -210,6 +210,8 @@ async def test_reading_stops_and_goes_on_and_so_does_posting(play: Play) -> None
         assert await resume_posting(session, play.books_id)
     await settle(play)
     assert (await report(play)).stage is Stage.POSTED
+    async with play.wiring.db.tenant(play.owner.tenant_id) as session:
+        assert (await session.execute(select(HistoryRun.state))).scalar_one() is HistoryState.DONE
     assert await play.clearing() == await play.stripe_balance()
 
 
