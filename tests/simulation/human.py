@@ -43,7 +43,7 @@ async def change(theatre: Theatre, dice: Random, how: str) -> Change | None:
     row = dice.choice(rows)
     before = await theatre.play.balances()
     try:
-        await _do(theatre, row, how)
+        how = await _do(theatre, row, how)
     except (ControlRefused, XeroRefused, LookupError, KeyError):
         return None
     after = await theatre.play.balances()
@@ -51,7 +51,8 @@ async def change(theatre: Theatre, dice: Random, how: str) -> Change | None:
     return Change(str(row["id"]), str(row["kind"]), how, {name: moved for name, moved in effect.items() if moved})
 
 
-async def _do(theatre: Theatre, row: Any, how: str) -> None:
+async def _do(theatre: Theatre, row: Any, how: str) -> str:
+    """Do it, or what comes nearest to it in these books; return what was done."""
     play, kind, external_id = theatre.play, str(row["kind"]), str(row["external_id"])
     if isinstance(play.provider, MockAccountingAdapter):
         hand, at = OwnersHand(play.provider.books), theatre.runtime.now()
@@ -61,11 +62,13 @@ async def _do(theatre: Theatre, row: Any, how: str) -> None:
             hand.void(DocumentKind(kind), external_id, at=at)
         else:
             hand.delete(DocumentKind(kind), external_id)
-    elif theatre.kind == "quickbooks":
+        return how
+    if theatre.kind == "quickbooks":
         control = QuickBooksControl(BASE, play.http)
         if how == "void" and kind == "sales_receipt":
             await control.void_document(play.company, _QUICKBOOKS[kind], external_id)
-        else:
-            await control.delete_document(play.company, _QUICKBOOKS[kind], external_id)
+            return how
+        await control.delete_document(play.company, _QUICKBOOKS[kind], external_id)
     else:
         await XeroControl(BASE, play.http).act(play.company, _XERO[kind], external_id, "delete")
+    return "delete"

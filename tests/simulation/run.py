@@ -32,7 +32,7 @@ from tests.simulation.seed import kind_of, play
 from tests.simulation.stage import PRACTICE, STARTS, Theatre, empty_database
 
 SECONDS = 60
-"""More than any seed takes; one that takes longer hangs."""
+"""Of CPU: more than any seed takes; one that takes longer goes round in circles."""
 
 
 class Company:
@@ -74,7 +74,7 @@ class Company:
         """Play one seed in a fork; return what became of it."""
 
         def perform() -> dict[str, Any]:
-            signal.alarm(SECONDS)
+            signal.setitimer(signal.ITIMER_PROF, SECONDS)
             return self.perform(seed)
 
         told = self._in_fork(perform)

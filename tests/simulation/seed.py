@@ -46,7 +46,7 @@ async def play(theatre: Theatre, seed: int, words: list[str]) -> None:
     styles = dice.choice(STYLES)
     if styles != history.styles:
         await theatre.choose(styles)
-    deeds = dice.choice((1, 1, 1, 2, 2, 3))
+    deeds = dice.choice((1, 1, 1, 1, 2, 2, 3))
     troubles = draw(dice, theatre.kind, dice.choice((1, 2, 2, 3)))
     words += [theatre.kind, *(one.__name__ for one in troubles)]
     when = [dice.randrange(deeds) for _ in troubles]
@@ -56,7 +56,7 @@ async def play(theatre: Theatre, seed: int, words: list[str]) -> None:
                 await trouble(scene, dice)
         await _happen(history, dice, scene, words, is_first=number == 0)
         await scene.work()
-        theatre.runtime.forward(hours=dice.choice((0, 0.2, 3, 11)))
+        theatre.runtime.forward(hours=dice.choice((0, 0.1, 0.5, 11)))
     await heal(scene)
     await come_to_rest(scene)
     await check(scene)

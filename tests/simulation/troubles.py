@@ -59,8 +59,8 @@ async def lost_answer(scene: Scene, dice: Random) -> None:
 
 
 async def forgotten_keys(scene: Scene, dice: Random) -> None:
-    scene.rule(_on_writes(scene, FaultKind.STATUS, after_commit=True, skip=dice.randint(0, 2), count=1))
-    scene.after_work(scene.forget_keys)
+    scene.rule(_on_writes(scene, FaultKind.STATUS, after_commit=True, skip=dice.randint(0, 3), count=1))
+    scene.in_the_middle(scene.forget_keys)
 
 
 async def slow_down(scene: Scene, dice: Random) -> None:
@@ -153,12 +153,12 @@ async def by_hand(scene: Scene, dice: Random) -> None:
 
 async def other_mapping(scene: Scene, dice: Random) -> None:
     scene.rule(_on_writes(scene, FaultKind.STATUS, after_commit=dice.random() < 0.5, skip=dice.randint(0, 3), count=2))
-    scene.after_work(scene.change_mapping)
+    scene.in_the_middle(scene.change_mapping)
 
 
 async def other_company(scene: Scene, dice: Random) -> None:
     scene.rule(_on_writes(scene, FaultKind.DROP_AFTER_COMMIT, skip=dice.randint(0, 4), count=2))
-    scene.after_work(scene.change_company)
+    scene.in_the_middle(scene.change_company)
 
 
 async def impatience(scene: Scene, dice: Random) -> None:
@@ -166,7 +166,7 @@ async def impatience(scene: Scene, dice: Random) -> None:
         _on_writes(scene, FaultKind.STATUS, after_commit=dice.random() < 0.5, skip=dice.randint(0, 3), count=None)
     )
     scene.wire.is_turbulent = True
-    scene.after_work(scene.retry_five_times)
+    scene.in_the_middle(scene.retry_five_times)
 
 
 async def clock_steps(scene: Scene, dice: Random) -> None:

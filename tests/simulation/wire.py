@@ -47,6 +47,7 @@ class Wire(httpx.AsyncBaseTransport):
         self.errors_in_a_row: Counter[str] = Counter()
         self.spoils: list[Spoil] = []
         self.dies_after_write: int | None = None
+        self.writes_spoiled = 0
         self.lost_keys: set[str] = set()
         """Keys of writes that the books took and whose answer got lost."""
 
@@ -123,6 +124,7 @@ class Wire(httpx.AsyncBaseTransport):
     async def _spoiled(
         self, request: httpx.Request, rule: FaultRule, provider: str, *, is_write: bool, is_token: bool, keys: list[str]
     ) -> Answer:
+        self.writes_spoiled += is_write
         if rule.delay_s:
             self.runtime.forward(seconds=rule.delay_s)
             hit("F12")
