@@ -61,7 +61,7 @@ class Fleet:
             await self._parent.stdin.drain()
             place.pid = await self._births.get()
         if place.port is not None:
-            await _answers(place.port)
+            await self._answers(place, place.port)
         return time.monotonic() - began
 
     def kill(self, place: Place) -> None:
@@ -96,6 +96,20 @@ class Fleet:
             else:
                 self._future(told["ended"]).set_result(told["code"])
 
+    async def _answers(self, place: Place, port: int) -> None:
+        assert place.pid is not None
+        ended = self._future(place.pid)
+        async with httpx.AsyncClient() as http:
+            with anyio.fail_after(180):
+                while not ended.done():
+                    try:
+                        if (await http.get(f"http://127.0.0.1:{port}/health")).status_code == 200:
+                            return
+                    except httpx.TransportError:
+                        pass
+                    await anyio.sleep(0.05)
+        raise AssertionError(f"{place.name} does not start: {self.output()[-2000:]}")
+
     def _future(self, pid: int) -> "asyncio.Future[int]":
         return self._ended.setdefault(pid, asyncio.get_running_loop().create_future())
 
@@ -118,15 +132,3 @@ async def running_fleet(folder: Path, places: list[Place]) -> AsyncIterator[Flee
         parent.stdin.close()
         await parent.wait()
         await listening
-
-
-async def _answers(port: int) -> None:
-    async with httpx.AsyncClient() as http:
-        with anyio.fail_after(180):
-            while True:
-                try:
-                    if (await http.get(f"http://127.0.0.1:{port}/health")).status_code == 200:
-                        return
-                except httpx.TransportError:
-                    pass
-                await anyio.sleep(0.05)

@@ -122,6 +122,7 @@ def _settings(url: str, outside: int, folder: Path, database: str) -> Settings:
         known,
         database_url=url,
         demo_data=False,
+        operator_token="",
         log_level="warning",
         embedded_worker="yes" if database == "sqlite" else "no",
         token_keys=f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}",
