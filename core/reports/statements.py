@@ -70,7 +70,7 @@ async def read_sold(session: AsyncSession, payment_ids: Sequence[UUID]) -> dict[
         lines[payment_id].append((service_id, name, tax_minor, has_tax))
     return {
         payment_id: Sold(
-            label=_label(list(dict.fromkeys(name for _, name, _, _ in parts))),
+            label=label(list(dict.fromkeys(name for _, name, _, _ in parts))),
             service_id=parts[0][0],
             tax_minor=sum(tax for _, _, tax, _ in parts) if any(known for *_, known in parts) else None,
         )
@@ -101,7 +101,7 @@ async def read_posted_invoices(session: AsyncSession, payment_ids: Sequence[UUID
     }
 
 
-def _label(names: list[str]) -> str:
+def label(names: list[str]) -> str:
     """Say several services in one line: "Album", "Album and Prints", "Album and 2 more"."""
     if len(names) <= 2:
         return " and ".join(names)

@@ -69,11 +69,23 @@ class Sums:
 
     def add(self, portion: Portion) -> None:
         """Add one portion."""
-        total = self.of(portion.settled_currency)
-        total.gross_minor += portion.gross_minor
-        total.fee_minor += portion.fee_minor
-        if portion.refunded_minor:
-            self.of(portion.currency).refund_minor += portion.refunded_minor
+        self.add_amounts(
+            portion.settled_currency,
+            portion.gross_minor,
+            portion.fee_minor,
+            portion.currency,
+            portion.refunded_minor,
+        )
+
+    def add_amounts(
+        self, settled_currency: str, gross_minor: int, fee_minor: int, currency: str, refunded_minor: int
+    ) -> None:
+        """Add the amounts of one portion."""
+        total = self.of(settled_currency)
+        total.gross_minor += gross_minor
+        total.fee_minor += fee_minor
+        if refunded_minor:
+            self.of(currency).refund_minor += refunded_minor
 
     def by_currency(self, main: str) -> list[Totals]:
         """Return the totals, those of the ``main`` currency first."""
