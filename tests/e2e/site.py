@@ -89,7 +89,10 @@ async def running_on_postgres(folder: Path, cluster: Cluster) -> AsyncIterator[S
 
 def _settings(port: int, sandbox_port: int, database_url: str) -> Settings:
     settings = demo_settings(port, sandbox_port, SystemRuntime())
-    return msgspec.structs.replace(settings, database_url=database_url, demo_data=False, log_level="warning")
+    # The demo's own token for the operator is too short for anything else.
+    return msgspec.structs.replace(
+        settings, database_url=database_url, demo_data=False, operator_token="", log_level="warning"
+    )
 
 
 async def _start_sandbox(stack: contextlib.AsyncExitStack, folder: Path, port: int, sandbox_port: int) -> None:
