@@ -35,6 +35,9 @@ from core.sync.plan import ConnectedBooks
 from core.wiring import Wiring
 
 T = TypeVar("T")
+LONGEST_PACE = timedelta(minutes=2)
+"""No honest call is paid for longer than this: it would be a hundred requests in one."""
+
 _NO_ANSWER = (NotSentError, OutcomeUnknownError, ProviderUnavailableError)
 
 
@@ -85,6 +88,9 @@ class LaneWork:
         interval = timedelta(seconds=1 / calls_per_second)
         now = self.runtime.now()
         due = self.next_call_at or now
+        if due > now + LONGEST_PACE:
+            # A clock that was ahead wrote it; the lane would be asleep until ours gets there (F26).
+            due = now
         if self._was_left:
             # Its owner died and did not say when it called last. As if it had just spent its burst: one more for each
             # death would make more calls than the provider takes.
