@@ -4,6 +4,8 @@ import asyncio
 from uuid import uuid4
 
 from core.db.models import (
+    Attempt,
+    AttemptOutcome,
     ConnectionStatus,
     EventState,
     ItemKind,
@@ -59,6 +61,25 @@ async def test_a_retry_while_the_worker_holds_the_payment_changes_nothing(studio
     assert await engine.advance(lane, item_id, await lane.call(step)) is None
     assert await studio.stands(payment_id) == SYNCED
     assert not await studio.retry(payment_id)
+
+
+async def test_five_clicks_at_once_in_two_tabs_are_one_retry(studio: Studio) -> None:
+    """Ten requests at the same moment: one changes something, the others find the state as it is by then."""
+    payment_id = await studio.pay(sale())
+    await studio.quiet()
+    assert await studio.stands(payment_id) == (PaymentState.NEEDS_ATTENTION, Reason.SERVICE_NOT_MAPPED)
+    await studio.map(PORTRAIT.key, "Session income")
+    clicks = await asyncio.gather(*(studio.retry(payment_id) for _ in range(10)))
+    assert sorted(clicks) == [False] * 9 + [True]
+    asked = [row for row in await studio.rows(Attempt) if row.outcome is AttemptOutcome.RETRY_ASKED]
+    assert len(asked) == 1
+    # And while the worker posts it, still nothing.
+    await asyncio.gather(studio.worker.step(), *(studio.retry(payment_id) for _ in range(5)))
+    await studio.quiet()
+    assert await studio.stands(payment_id) == SYNCED
+    assert not any(await asyncio.gather(*(studio.retry(payment_id) for _ in range(10))))
+    await studio.quiet()
+    assert studio.ledger.books.trial_balance()["Stripe clearing"] == 43300
 
 
 async def _claimed(studio: Studio) -> BooksLane:
