@@ -23,6 +23,7 @@ class Reason(StrEnum):
     OUTCOME_UNKNOWN = "outcome_unknown"
     RECONNECT_BOOKS = "reconnect_books"
     RECONNECT_STRIPE = "reconnect_stripe"
+    OTHER_COMPANY = "other_company"
     PAYMENT_NOT_KNOWN = "payment_not_known"
     WAITS_FOR_PAYMENT = "waits_for_payment"
     STOPPED_BY_PERSON = "stopped_by_person"
@@ -153,6 +154,13 @@ WORDING: dict[Reason, Wording] = {
         "{books} needs you to sign in again",
         "{books} needs you to sign in again",
         "Payments are safe and waiting. They post by themselves once you reconnect.",
+        Action.RECONNECT_BOOKS,
+    ),
+    Reason.OTHER_COMPANY: Wording(
+        "Belongs to {company}",
+        "The rest of this belongs to {company}",
+        "{company} has the first part of it, and Stripe tells something new. Nothing was posted to the books that are"
+        " connected now. Connect {company} again to have the rest booked there, or enter it there by hand.",
         Action.RECONNECT_BOOKS,
     ),
     Reason.RECONNECT_STRIPE: Wording(

@@ -53,8 +53,11 @@ async def read_amounts(session: AsyncSession, items: Sequence[SyncItem], standin
     """Return the amount of each item, by its id; an item that Stripe has no balance transaction for is missing."""
     if standing.books is None or not items:
         return {}
-    missing = BalanceTransaction.net_minor - booked_minor(standing.books.connection.id)
-    found = await _moved(session, items, missing)
+    found: dict[UUID, Amount] = {}
+    # What was begun in a company that was replaced lacks what those books do not hold.
+    for books_id in {item.connection_id for item in items}:
+        missing = BalanceTransaction.net_minor - booked_minor(books_id)
+        found |= await _moved(session, [item for item in items if item.connection_id == books_id], missing)
     found |= await _fees(session, [item for item in items if item.kind is ItemKind.FEES])
     opening = [item for item in items if item.kind is ItemKind.OPENING]
     if opening and standing.stripe is not None:

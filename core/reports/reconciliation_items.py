@@ -36,6 +36,7 @@ from core.reports.reconciliation_changes import Changed, changed_of, changed_sta
 from core.reports.reconciliation_kinds import IS_PAYOUT_ITSELF
 from core.reports.standing import Standing
 from core.reports.statements import NOTHING_SOLD, Sold, read_sold
+from core.sync.items import is_begun
 from core.sync.recreate import can_recreate
 
 PAGE_SIZE = 25
@@ -202,9 +203,17 @@ def _open_item_states(books_id: UUID) -> ColumnElement[bool]:
     return and_(
         SyncItem.state.in_(OPEN_ITEM_STATES),
         SyncItem.kind.in_(OTHER_KINDS),
-        SyncItem.connection_id == books_id,
+        or_(SyncItem.connection_id == books_id, _is_left_behind()),
         or_(SyncItem.reason.is_(None), ~is_told_there),
     )
+
+
+def _is_left_behind() -> ColumnElement[bool]:
+    """Say of an item that it was begun in a company that was replaced, and is not through there: no other books it."""
+    waits = and_(
+        SyncItem.state == ItemState.BLOCKED, SyncItem.reason.in_((Reason.OTHER_COMPANY, Reason.RECONNECT_BOOKS))
+    )
+    return and_(waits, is_begun())
 
 
 def _place(one: OpenItem) -> Place:
@@ -342,7 +351,7 @@ def _open_item(
         fee_minor=amount.fee_minor,
         payment_id=payment_id,
         payout_id=payout_id,
-        can_ignore=words.can_ignore(state),
+        can_ignore=words.can_ignore(state) and item.reason is not Reason.OTHER_COMPANY,
     )
 
 

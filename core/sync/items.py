@@ -371,7 +371,7 @@ async def unblock_connection(session: AsyncSession, connection_id: UUID, *, now:
     statement = select(SyncItem).where(
         SyncItem.connection_id == connection_id,
         SyncItem.state == ItemState.BLOCKED,
-        SyncItem.reason.in_({Reason.RECONNECT_BOOKS, Reason.RECONNECT_STRIPE}),
+        SyncItem.reason.in_({Reason.RECONNECT_BOOKS, Reason.RECONNECT_STRIPE, Reason.OTHER_COMPANY}),
     )
     items = (await session.execute(statement)).scalars().all()
     count = 0

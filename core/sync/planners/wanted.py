@@ -6,12 +6,26 @@ from datetime import datetime
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db.models import Connection, ItemKind, ItemState, SyncItem, Tenant
+from core.accounting import registry
+from core.books import disputes
+from core.db.models import (
+    BalanceTransaction,
+    BooksDocument,
+    ClearingLine,
+    Connection,
+    Dispute,
+    DocumentState,
+    ItemKind,
+    ItemState,
+    SyncItem,
+    Tenant,
+)
 from core.db.session import announce
 from core.db.upsert import insert_missing
+from core.live import touch
 from core.reasons import Reason
 from core.signals import WORK
 from core.sync.items import books_connection, enqueue, is_begun, reopen
@@ -80,6 +94,7 @@ async def _ask_some(session: AsyncSession, ground: Ground, wanted: Sequence[Want
     for one in wanted:
         key = (one.kind, one.source_id)
         if key in elsewhere:
+            await _tell_other(session, elsewhere[key], one, now=now)
             continue
         item = mine.get(key)
         if item is None:
@@ -117,18 +132,50 @@ async def _left_out(session: AsyncSession, wanted: Sequence[Wanted]) -> dict[tup
 
 async def existing_items(
     session: AsyncSession, ground: Ground, wanted: Sequence[Wanted]
-) -> tuple[dict[tuple[ItemKind, str], SyncItem], set[tuple[ItemKind, str]]]:
-    """Return the items of the books in use, and the names of those that other books have for good."""
+) -> tuple[dict[tuple[ItemKind, str], SyncItem], dict[tuple[ItemKind, str], SyncItem]]:
+    """Return the items of the books in use, and those that other books have for good."""
     statement = select(SyncItem, is_begun().label("is_begun")).where(
         SyncItem.source_id.in_({one.source_id for one in wanted}), SyncItem.kind.in_({one.kind for one in wanted})
     )
-    mine, elsewhere = {}, set()
+    mine: dict[tuple[ItemKind, str], SyncItem] = {}
+    elsewhere: dict[tuple[ItemKind, str], SyncItem] = {}
     for item, begun in (await session.execute(statement)).all():
         if item.connection_id == ground.books.id:
             mine[item.kind, item.source_id] = item
         elif begun:
-            elsewhere.add((item.kind, item.source_id))
+            elsewhere[item.kind, item.source_id] = item
     return mine, elsewhere
+
+
+async def _tell_other(session: AsyncSession, item: SyncItem, one: Wanted, *, now: datetime) -> None:
+    """Say that Stripe tells something new of what stands in a company that was replaced: nobody else would book it."""
+    if not one.is_news or item.state is not ItemState.DONE or not await _has_more(session, item):
+        return
+    company = await session.get_one(Connection, item.connection_id)
+    item.wanted += 1
+    item.state, item.due_at, item.reason = ItemState.BLOCKED, None, Reason.OTHER_COMPANY
+    item.reason_detail = {"books": registry.get(company.kind).display_name, "company": company.external_name}
+    item.changed_at = now
+    await touch(session, item.tenant_id)
+
+
+async def _has_more(session: AsyncSession, item: SyncItem) -> bool:
+    """Say whether Stripe moved money for this that its documents do not hold, or took away what was held of it."""
+    documents = (BooksDocument.item_id == item.id, BooksDocument.state == DocumentState.POSTED)
+    is_held = exists().where(
+        ClearingLine.stripe_balance_transaction_id == BalanceTransaction.stripe_id,
+        ClearingLine.document_id == BooksDocument.id,
+        *documents,
+    )
+    moved = select(BalanceTransaction.id).where(
+        BalanceTransaction.stripe_source_id == item.source_id, BalanceTransaction.net_minor != 0, ~is_held
+    )
+    if (await session.execute(moved.limit(1))).first() is not None:
+        return True
+    # A lost dispute moves nothing: its money went when it was opened, and lies with what is held.
+    is_told = exists().where(*documents, BooksDocument.step.startswith(disputes.LOST))
+    lost = select(Dispute.id).where(Dispute.stripe_id == item.source_id, Dispute.status == "lost", ~is_told)
+    return item.kind is ItemKind.DISPUTE and (await session.execute(lost.limit(1))).first() is not None
 
 
 async def _tell(session: AsyncSession, ground: Ground, item: SyncItem, one: Wanted, *, now: datetime) -> bool:
