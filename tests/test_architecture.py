@@ -83,7 +83,10 @@ def test_only_the_session_ends_a_transaction() -> None:
     """Whoever opened the transaction ends it: ``Database`` does both. A commit in the middle would split a unit."""
     check(
         _ends_a_transaction,
-        {"core/db/engine.py": {"rollback": 1}},  # of a connection that was given up, so that SQLite lets go of its lock
+        {
+            "core/db/engine.py": {"rollback": 1},  # of a connection that was given up: SQLite lets go of its lock
+            "core/db/one_turn.py": {"rollback": 1},  # the driver's own, which the pool asks for on each return
+        },
     )
 
 
@@ -94,7 +97,7 @@ def test_everything_is_caught_in_few_places() -> None:
         {
             "core/intake/webhook.py": {"Exception": 2},  # the inbox's writer: every waiting request gets an answer
             "core/sync/inbox.py": {"Exception": 1},  # a poisonous payload is set apart, the others go on
-            "core/sync/posting_rounds.py": {"Exception": 2},  # the job runner, where items travel together: one of them
+            "core/sync/posting_rounds.py": {"Exception": 3},  # the job runner, where items travel together: one of them
             "core/sync/worker.py": {"Exception": 4},  # the job runner: one item, one round, one lane, one pass
             "web/sandbox/routes.py": {"Exception": 1},  # the stand-in's own error page
             "web/sandbox/scheduler.py": {"Exception": 2},  # one due job must not stop the sandbox's clock
