@@ -18,6 +18,9 @@ from core.wiring import Wiring
 from tests.kills.town import Shop, Town
 from web.sandbox.log import LogEntry
 
+_REPAYS = "ARCREDITPAYMENT"
+"""Xero's payments of credit notes stand among those of invoices."""
+
 _SETTLED = (OperationState.CONFIRMED, OperationState.REJECTED)
 _FETCHED = frozenset({ItemKind.FETCH_PAYMENT, ItemKind.FETCH_REFUND, ItemKind.FETCH_PAYOUT})
 
@@ -106,16 +109,11 @@ async def _read_books(town: Town, shop: Shop) -> _Read:
     notes = await control_.records(organisation, "CreditNote")
     payments = await control_.records(organisation, "Payment")
     back = _cents(one["Total"] for one in notes)
-    of_notes = {one["CreditNoteID"] for one in notes}
-    moved = _cents(one["Amount"] for one in payments if not _repays(one, of_notes))
+    moved = _cents(one["Amount"] for one in payments if one["PaymentType"] != _REPAYS)
     odd = [f"Xero: {one}" for one in await control_.violations(organisation)]
-    repaid = _cents(one["Amount"] for one in payments if _repays(one, of_notes))
+    repaid = _cents(one["Amount"] for one in payments if one["PaymentType"] == _REPAYS)
     odd += [] if repaid == back else [f"{organisation}: credit notes and their repayments differ"]
     return _cents(one["Total"] for one in sales), moved, back, await control_.trial_balance(organisation), odd
-
-
-def _repays(payment: dict[str, Any], notes: set[str]) -> bool:
-    return (payment.get("CreditNote") or payment.get("Invoice") or {}).get("CreditNoteID") in notes
 
 
 def _kinds(documents: Iterable[Any]) -> set[str]:
