@@ -22,12 +22,15 @@ from core.errors import (
     ProviderError,
     StopError,
 )
+from core.logging import get_logger
 from core.reasons import Reason
 from core.sync.call_counts import Spent
 from core.sync.items import WAITS, fill_all_clearing_lines, mirror
 from core.sync.lane_work import BooksLane
 from core.sync.planners.offers import wake_all_dependents
 from core.sync.posting_shelf import Shelf
+
+log = get_logger("posting")
 
 
 @dataclass(slots=True)
@@ -139,6 +142,19 @@ class PostingState:
         external_id: str | None = None,
         text: str | None = None,
     ) -> None:
+        # Ids and fixed words only: what the provider said may hold a name (L2).
+        log.info(
+            "attempt",
+            tenant_id=str(self.item.tenant_id),
+            connection_id=str(self.connection_id),
+            item_id=str(self.item.id),
+            operation_id=str(operation.id) if operation else None,
+            provider=self.lane.connection.kind,
+            kind=operation.kind.value if operation else self.item.kind.value,
+            outcome=outcome.value,
+            status=error.status if error else None,
+            provider_request_id=error.request_id if error else None,
+        )
         self.pass_.attempts.append(
             {
                 "id": uuid4(),
