@@ -1,10 +1,11 @@
 """What a connection costs: its calls of each day, and what was posted with them."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import cast
 from uuid import UUID, uuid4
 
-from sqlalchemy import select, update
+from sqlalchemy import CursorResult, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.clock import Runtime
@@ -30,6 +31,8 @@ async def count(session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, 
     if not (spent.calls or spent.documents or spent.payments or spent.slow_downs):
         return
     day = now.astimezone(UTC).date()
+    if await _add(session, connection_id, day, spent):
+        return
     await insert_missing(
         session,
         CallCount,
@@ -40,7 +43,12 @@ async def count(session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, 
             }
         ],
     )  # fmt: skip
-    await session.execute(
+    await _add(session, connection_id, day, spent)
+
+
+async def _add(session: AsyncSession, connection_id: UUID, day: date, spent: Spent) -> bool:
+    """Add to the row of a day; False: there is none yet."""
+    added = await session.execute(
         update(CallCount)
         .where(CallCount.connection_id == connection_id, CallCount.day == day)
         .values(
@@ -51,6 +59,7 @@ async def count(session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, 
         )
         .execution_options(synchronize_session=False)
     )
+    return cast("CursorResult[None]", added).rowcount > 0
 
 
 async def rest_of_day(

@@ -32,6 +32,7 @@ from core.db.models import (
     Tenant,
     User,
 )
+from core.live import current_seq
 from core.mapping.rules import current_bookkeeping, load_rules
 from core.sync.rates import find_rate
 
@@ -97,9 +98,9 @@ def invoice_day(payment: Payment, tenant: Tenant, paid_on: date) -> date:
 
 
 class ConnectedBooks:
-    """What the planner needs to know of a connection, read once per lane.
+    """What the planner needs to know of a connection.
 
-    ``rules`` and ``profile`` are read anew for each plan, unless :meth:`remember` has kept them.
+    ``rules`` and ``profile`` are read anew for each plan, unless :meth:`remember` or :meth:`recall` has kept them.
     """
 
     def __init__(self, connection: Connection, name: str) -> None:
@@ -107,6 +108,8 @@ class ConnectedBooks:
         self.name = name
         self.home_currency = connection.currency
         self.sales: dict[UUID, SaleFacts] = {}
+        # The tenant's number as of which the decisions are kept: each of them changes with it.
+        self._seq: int | None = None
         self.rules: MappingRules | None = None
         self.profile: BooksProfile | None = None
 
@@ -116,6 +119,20 @@ class ConnectedBooks:
         self.profile = await books_profile(session, self)
         return self.profile
 
+    async def recall(self, session: AsyncSession, tenant_id: UUID) -> None:
+        """Keep the decisions as long as nothing that the tenant sees has changed but by :meth:`passed`."""
+        seq = await current_seq(session, tenant_id)
+        if seq != self._seq:
+            await self.remember(session)
+            self._seq = seq
+
+    def passed(self, seq: int) -> None:
+        """Take down that the tenant's number has become ``seq`` by a change of our own, which was no decision."""
+        if self._seq is not None and seq == self._seq + 1:
+            self._seq = seq
+        else:
+            self.forget()
+
     async def remember_sales(self, session: AsyncSession, payments: Sequence[Payment]) -> None:
         """Keep the facts of several sales of this moment."""
         self.sales = await sales_facts(session, payments, self.home_currency)
@@ -123,7 +140,7 @@ class ConnectedBooks:
     def forget(self) -> None:
         """Read decisions and facts anew from now on."""
         self.sales = {}
-        self.rules = self.profile = None
+        self.rules = self.profile = self._seq = None
 
 
 async def sale_facts(session: AsyncSession, payment: Payment, home_currency: str) -> SaleFacts:

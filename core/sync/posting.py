@@ -61,10 +61,12 @@ async def advance(lane: BooksLane, item_id: UUID, report: Report | None) -> Step
         pass_ = Pass()
         keys = [report.step.operation_key] if report is not None else []
         await pass_.shelf.fill(session, lane.claim.connection_id, [item_id], keys=keys)
+        if not pass_.shelf.documents(item_id):
+            await lane.profile.recall(session, lane.claim.tenant_id)
         step = await Posting(lane, session, item, payment, now, pass_).advance(report)
         await pass_.write_down(session, now)
         await lane.count(session, pass_.posted, now)
-        await touch(session, lane.claim.tenant_id)
+        lane.profile.passed(await touch(session, lane.claim.tenant_id))
         return step
 
     return await lane.record(work)
@@ -75,13 +77,11 @@ async def _locked(session: AsyncSession, item_id: UUID) -> tuple[Payment | None,
 
     What a person decides meanwhile, or what Stripe tells, is either seen here or waits until we are done.
     """
-    whose = select(SyncItem.payment_id, SyncItem.kind).where(SyncItem.id == item_id)
-    payment_id, kind = (await session.execute(whose)).one()
-    payment = None
-    if payment_id is not None:
-        payment = await session.get_one(Payment, payment_id, with_for_update={"key_share": True})
+    whose = select(SyncItem.payment_id).where(SyncItem.id == item_id).scalar_subquery()
+    locked = select(Payment).where(Payment.id == whose).with_for_update(key_share=True)
+    payment = (await session.execute(locked)).scalar_one_or_none()
     item = await session.get_one(SyncItem, item_id, with_for_update=True)
-    return payment if kind is ItemKind.SALE else None, item
+    return payment if item.kind is ItemKind.SALE else None, item
 
 
 class Posting(PostingSettling):
