@@ -18,6 +18,7 @@ from core.config import Settings
 from core.db.models import BalanceTransaction, BooksDocument, ClearingLine, DocumentState, ItemKind, Payout, SyncItem
 from tests.histories import History, open_history
 from tests.play import PROVIDERS, Play, playing
+from tests.totals import check_totals
 
 CODES = {"quickbooks": ("Taxable", "Non-taxable"), "xero": ("Texas Sales Tax", "Tax Exempt")}
 SEEDS = range(1, 21)
@@ -68,6 +69,7 @@ async def books_agree(history: History) -> dict[str, int]:
     _other_sides(ledger.rows, waiting, fees_wait, balances)
     await _payouts_tie(play, ledger.rows)
     await _gross_agrees(play, ledger.rows)
+    await check_totals(play.wiring)
     return balances
 
 
