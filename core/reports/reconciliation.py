@@ -34,7 +34,7 @@ from core.db.models import (
     SyncItem,
 )
 from core.reports.reconciliation_changes import Changed, read_changed
-from core.reports.reconciliation_kinds import Group, group_column, is_left_out
+from core.reports.reconciliation_kinds import Group, group_column, is_fee_left_out, is_left_out
 from core.reports.standing import Standing
 
 UNDER_WAY = ("pending", "in_transit")
@@ -349,6 +349,10 @@ def _unequal(scope: _Scope, since: datetime) -> Any:
     )
     gap = case(
         (and_(left_out, booked == 0), literal(Gap.LEFT_OUT.value, String)),
+        (
+            and_(is_fee_left_out(), or_(only_the_fee, group == Group.FEES.value)),
+            literal(Gap.LEFT_OUT.value, String),
+        ),
         (only_the_fee, literal(Gap.FEES.value, String)),
         (and_(group == Group.PAYOUTS.value, is_on_its_way), literal(Gap.IN_TRANSIT.value, String)),
         else_=group,

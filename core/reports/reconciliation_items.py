@@ -351,7 +351,7 @@ def _open_item(
         fee_minor=amount.fee_minor,
         payment_id=payment_id,
         payout_id=payout_id,
-        can_ignore=words.can_ignore(state) and item.reason is not Reason.OTHER_COMPANY,
+        can_ignore=state is PaymentState.NEEDS_ATTENTION and item.reason is not Reason.OTHER_COMPANY,
     )
 
 

@@ -75,3 +75,16 @@ def is_left_out(books_id: UUID) -> ColumnElement[bool]:
     )
     of_payment = and_(Payment.state == PaymentState.IGNORED, Payment.reason == Reason.IGNORED_BY_PERSON)
     return or_(and_(Payment.id.is_not(None), of_payment), item)
+
+
+def is_fee_left_out() -> ColumnElement[bool]:
+    """Say of a balance transaction that a person left out the document that was to book its fee."""
+    return (
+        exists()
+        .where(
+            SyncItem.id == BalanceTransaction.fee_item_id,
+            SyncItem.state == ItemState.IGNORED,
+            SyncItem.reason == Reason.IGNORED_BY_PERSON,
+        )
+        .correlate(BalanceTransaction)
+    )

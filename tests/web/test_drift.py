@@ -4,9 +4,10 @@ from datetime import date
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from core.db.models import (
+    BalanceTransaction,
     BooksDocument,
     Connection,
     DocumentState,
@@ -149,3 +150,27 @@ async def test_a_refund_can_be_left_out_and_is_then_no_promise_of_ours(desk: Des
     assert "Refunds not posted yet" not in page
     assert "left out by you, −$108.25 net of fees" in page
     assert f'action="{path}"' not in page
+
+
+async def test_a_day_of_fees_that_is_left_out_is_no_promise_of_ours(desk: Desk) -> None:
+    fees = await desk.item(
+        ItemKind.FEES, "2026-02-21", state=ItemState.NEEDS_ATTENTION, reason=Reason.PERIOD_CLOSED,
+        reason_detail={"books": "QuickBooks"},
+    )  # fmt: skip
+    txn = await desk.sale(amount=5000, fee=175, at=noon(21), with_fee=False)
+    async with desk.wiring.db.tenant(desk.tenant_id, write=True) as session:
+        of_sale = BalanceTransaction.stripe_id == txn
+        await session.execute(update(BalanceTransaction).where(of_sale).values(fee_item_id=fees.id))
+    await desk.read()
+    assert "Stripe fees not posted yet" in (await desk.browser.get("/reconciliation")).text
+    form = {"next": "/reconciliation", "reason": "Entered by hand"}
+    assert (await desk.browser.post(f"/reconciliation/items/{fees.id}/ignore", form)).status_code == 303
+    page = (await desk.browser.get("/reconciliation")).text
+    assert "Stripe fees not posted yet" not in page
+    assert "1 entry left out by you, −$1.75 net of fees" in page
+
+
+async def test_what_only_waits_cannot_be_left_out_by_accident(desk: Desk) -> None:
+    item = await desk.item(ItemKind.REFUND, "re_1", state=ItemState.PENDING)
+    await desk.move("refund", amount=-10825, at=noon(22), stripe_source_id="re_1")
+    assert f"/reconciliation/items/{item.id}/ignore" not in (await desk.browser.get("/reconciliation")).text
