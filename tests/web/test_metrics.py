@@ -329,7 +329,9 @@ async def test_no_figure_reads_a_table_that_grows(any_wiring: Wiring, operator: 
                 rows = await connection.exec_driver_sql(explain + statement, parameters)
                 plans.append("\n".join(str(row[-1]) for row in rows))
     said = "\n\n".join(plans)
-    for index in ("ix_sync_item_queue", "ix_sync_item_stopped", "ix_stripe_event_open", "ix_stripe_event_poison"):
+    # Two indexes hold nothing but what is due once; the database takes either.
+    assert re.search(r"ix_sync_item_(next|queue)\b", said), said
+    for index in ("ix_sync_item_stopped", "ix_stripe_event_open", "ix_stripe_event_poison"):
         assert index in said, said
     for table in ("sync_item", "stripe_event"):
         whole = (
