@@ -75,7 +75,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 def _wait_until_up(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     with httpx.Client(trust_env=False) as http:
-        for _ in range(300):
+        for _ in range(HANGS_AFTER_S * 20):
             assert process.poll() is None, log.read_text()
             try:
                 if http.get(f"http://localhost:{port}/health").status_code == 200:
