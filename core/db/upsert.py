@@ -27,7 +27,7 @@ def _insert(session: AsyncSession, model: type[Base]) -> Any:
 
 
 async def insert_missing(session: AsyncSession, model: type[Base], rows: Sequence[dict[str, Any]]) -> list[Any]:
-    """Insert rows of the same columns whose unique keys are free; return the primary keys of those that were."""
+    """Insert rows with the same columns whose unique keys are free; return the primary keys of those that were."""
     if not rows:
         return []
     check_rows(session, model, rows)
