@@ -39,6 +39,7 @@ _TAKEN = frozenset({Reason.NUMBER_TAKEN, Reason.NAME_TAKEN})
 _CONCERNS_ALL = frozenset({Reason.NO_RIGHTS, Reason.SUBSCRIPTION_ENDED})
 _REST_S = 900.0
 _UNDECIDED = timedelta(seconds=5)
+_NUMBER_SHOWN = 64
 
 log = get_logger("posting")
 
@@ -168,7 +169,8 @@ class PostingSettling(PostingSteps):
                 raise LookupError(f"no document of {operation.step}")
             row.state = DocumentState.POSTED
             row.external_id = posted.external_id
-            row.external_number = posted.number
+            # For the eye alone. Where Xero has no number this is the whole reference, longer than the column takes.
+            row.external_number = posted.number[:_NUMBER_SHOWN] if posted.number else None
             row.external_version = posted.version
             row.posted_at = self.now
             self.pass_.posted.documents += 1
