@@ -8,6 +8,7 @@ import pytest
 
 from core.db.models import ConnectionStatus, ItemState, Lane, PaymentState
 from core.reasons import Reason
+from core.reports import narrowing
 from core.reports.payments import PaymentsTable, payments_table
 from core.reports.query import Cursor, PaymentQuery, parse_query
 from core.reports.standing import Standing, read_standing
@@ -270,3 +271,40 @@ async def test_all_time_reaches_from_the_first_payment_to_today(studio: Studio) 
     assert (months[0].in_books_minor, months[1].in_books_minor) == (table.summaries[0].totals.gross_minor, 0)
     empty = await studio.see(period="last-month")
     assert (empty.rows, empty.summaries) == ([], [])
+
+
+async def test_a_search_with_too_many_hits_lists_the_newest_and_adds_up_nothing(
+    any_wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(narrowing, "MOST_IN_PERIOD", 2)
+    monkeypatch.setattr(narrowing, "MOST_FOUND", 1)
+    studio = await open_studio(any_wiring)
+    portrait = await make_service(any_wiring, studio.tenant_id, "Portrait")
+    for n, client in enumerate(("Greta Old", "Hugo", "Greta New", "Ida")):
+        services = (portrait,) if client.startswith("Greta") else ()
+        await studio.pay(client=client, services=services, paid_at=START - timedelta(hours=9 - n))
+    for given in ({"q": "greta"}, {"service": str(portrait.id)}):
+        table = await studio.see(**given)
+        assert [row.client for row in table.rows] == ["Greta New", "Greta Old"]
+        assert (table.counts, table.summaries) == (None, [])
+    for q, clients in (("hugo", ["Hugo"]), ("greta old", ["Greta Old"]), ("nobody", [])):
+        table = await studio.see(q=q)
+        assert [row.client for row in table.rows] == clients
+        assert table.counts is not None
+        assert sum(table.counts.values()) == len(clients)
+
+
+@pytest.mark.parametrize("first", ["2025-01-01", "2025-01-20", "2025-02-01"])
+async def test_months_and_the_days_at_both_ends_add_up_to_the_period(any_wiring: Wiring, first: str) -> None:
+    studio = await open_studio(any_wiring)
+    start = date.fromisoformat(first)
+    days = ((1, 1), (1, 19), (1, 20), (1, 31), (2, 1), (9, 9), (11, 30), (12, 1), (12, 14), (12, 15))
+    paid = [date(2025, month, day) for month, day in days]
+    for n, day in enumerate(paid):
+        await studio.pay(amount=10**n, fee=None, paid_at=START.replace(year=day.year, month=day.month, day=day.day))
+    table = await studio.see(**{"from": first, "to": "2025-12-14"})
+    shown = [10**n for n, day in enumerate(paid) if start <= day <= date(2025, 12, 14)]
+    assert table.summaries[0].totals.gross_minor == sum(shown)
+    assert sum(column.in_books_minor for column in table.summaries[0].columns) == sum(shown)
+    assert table.counts is not None
+    assert sum(table.counts.values()) == len(shown)
