@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SEEDS = int(os.environ.get("SIMULATION_SEEDS", "20"))
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "60"))
 """A share that the suite can afford on two cores; docs/simulation.md says how many more were played."""
 
 COVERS_FROM = 1000
