@@ -19,13 +19,18 @@ from core.reports.standing import Standing
 from core.reports.statements import conditions, in_period
 from core.search import MAX_WORD
 
-MOST_IN_PERIOD = 4_000
-"""Payments of a period that are read one by one, whatever narrows them."""
-
-MOST_FOUND = 1_500
-"""Payments that a word or a service may have for each of them to be read, in a longer period."""
-
 _LAST_CHARACTER = "\U0010ffff"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How many payments may be read one by one. ``found``: that a word or a service has, in a longer period."""
+
+    in_period: int = 4_000
+    found: int = 1_500
+
+
+BOUNDS = Bounds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +42,25 @@ class Narrowed:
     is_counted: bool
 
 
-async def narrow(session: AsyncSession, query: PaymentQuery, standing: Standing) -> Narrowed:
+async def narrow(
+    session: AsyncSession, query: PaymentQuery, standing: Standing, *, bounds: Bounds = BOUNDS
+) -> Narrowed:
     """Decide how to read what ``query`` asks for. One query to the database for each thing that narrows it, or none."""
     where = conditions(query, standing.zone)
     if not query.words and query.service_id is None:
         return Narrowed(where, is_narrow=False, is_counted=True)
-    if await _few_in_period(session, query, standing):
+    if await _is_few_in_period(session, query, standing, bounds.in_period):
         return Narrowed(where, is_narrow=True, is_counted=True)
     for candidates in _candidates(query):
-        found = (await session.execute(candidates.limit(MOST_FOUND + 1))).scalars().all()
-        if len(found) <= MOST_FOUND:
+        found = (await session.execute(candidates.limit(bounds.found + 1))).scalars().all()
+        if len(found) <= bounds.found:
             return Narrowed([Payment.id.in_(set(found)), *where], is_narrow=True, is_counted=True)
     return Narrowed(where, is_narrow=True, is_counted=False)
 
 
-async def _few_in_period(session: AsyncSession, query: PaymentQuery, standing: Standing) -> bool:
-    some = select(Payment.id).where(*in_period(query, standing.zone)).limit(MOST_IN_PERIOD + 1).subquery()
-    return ((await session.scalar(select(func.count()).select_from(some))) or 0) <= MOST_IN_PERIOD
+async def _is_few_in_period(session: AsyncSession, query: PaymentQuery, standing: Standing, most: int) -> bool:
+    some = select(Payment.id).where(*in_period(query, standing.zone)).limit(most + 1).subquery()
+    return ((await session.scalar(select(func.count()).select_from(some))) or 0) <= most
 
 
 def _candidates(query: PaymentQuery) -> list[Select[tuple[UUID]]]:

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.db.models import Customer, Payment, PaymentState, Service
 from core.reasons import Reason
 from core.reports import words
-from core.reports.narrowing import narrow
+from core.reports.narrowing import BOUNDS, Bounds, narrow
 from core.reports.portions import Period, read_period
 from core.reports.query import Cursor, PaymentQuery
 from core.reports.standing import Standing
@@ -80,7 +80,13 @@ class PaymentsTable:
 
 
 async def payments_table(
-    session: AsyncSession, query: PaymentQuery, *, standing: Standing, today: date, page_size: int = PAGE_SIZE
+    session: AsyncSession,
+    query: PaymentQuery,
+    *,
+    standing: Standing,
+    today: date,
+    page_size: int = PAGE_SIZE,
+    bounds: Bounds = BOUNDS,
 ) -> PaymentsTable:
     """Read one page of payments.
 
@@ -90,8 +96,9 @@ async def payments_table(
         standing: read before, in the same session.
         today: the tenant's present day; ends the chart of a period without an end.
         page_size: rows on a page, n >= 1.
+        bounds: how many payments a search may count one by one.
     """
-    found = await narrow(session, query, standing)
+    found = await narrow(session, query, standing, bounds=bounds)
     period = await read_period(session, query, found, zone=standing.zone, today=today)
     rows, has_newer, has_older = await _page(session, query, found.where, page_size)
     ids = [row.Payment.id for row in rows]

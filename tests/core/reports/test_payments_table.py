@@ -8,7 +8,7 @@ import pytest
 
 from core.db.models import ConnectionStatus, ItemState, Lane, PaymentState
 from core.reasons import Reason
-from core.reports import narrowing
+from core.reports.narrowing import Bounds
 from core.reports.payments import PaymentsTable, payments_table
 from core.reports.query import Cursor, PaymentQuery, parse_query
 from core.reports.standing import Standing, read_standing
@@ -32,6 +32,7 @@ class Studio:
 
     def __init__(self, wiring: Wiring, tenant_id: UUID, stripe_id: UUID, books_id: UUID) -> None:
         self.wiring, self.tenant_id, self.stripe_id, self.books_id = wiring, tenant_id, stripe_id, books_id
+        self.bounds = Bounds()
 
     async def pay(self, **values: Any) -> Any:
         return await make_payment(self.wiring, self.tenant_id, self.stripe_id, **values)
@@ -46,7 +47,9 @@ class Studio:
     async def show(self, query: PaymentQuery, page_size: int = 25) -> PaymentsTable:
         async with self.wiring.db.tenant(self.tenant_id) as session:
             standing = await read_standing(session, self.tenant_id, now=self.wiring.runtime.now())
-            return await payments_table(session, query, standing=standing, today=TODAY, page_size=page_size)
+            return await payments_table(
+                session, query, standing=standing, today=TODAY, page_size=page_size, bounds=self.bounds
+            )
 
 
 async def open_studio(wiring: Wiring) -> Studio:
@@ -273,12 +276,9 @@ async def test_all_time_reaches_from_the_first_payment_to_today(studio: Studio) 
     assert (empty.rows, empty.summaries) == ([], [])
 
 
-async def test_a_search_with_too_many_hits_lists_the_newest_and_adds_up_nothing(
-    any_wiring: Wiring, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(narrowing, "MOST_IN_PERIOD", 2)
-    monkeypatch.setattr(narrowing, "MOST_FOUND", 1)
+async def test_a_search_with_too_many_hits_lists_the_newest_and_adds_up_nothing(any_wiring: Wiring) -> None:
     studio = await open_studio(any_wiring)
+    studio.bounds = Bounds(in_period=2, found=1)
     portrait = await make_service(any_wiring, studio.tenant_id, "Portrait")
     for n, client in enumerate(("Greta Old", "Hugo", "Greta New", "Ida")):
         services = (portrait,) if client.startswith("Greta") else ()
