@@ -1,9 +1,7 @@
 """A database restored from an old backup: what was booked since then is found, and nothing is booked twice (F31)."""
 
-import os
 import shutil
 import sqlite3
-import subprocess
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -11,16 +9,12 @@ from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
-import anyio
-import msgspec
 import pytest
-from sqlalchemy import make_url
 
 from core.accounting.mock.adapter import MockAccountingAdapter
 from core.config import Settings
 from core.sync.adopt import list_adopting
 from tests.play import PROVIDERS, Play, playing
-from tests.postgres import Cluster
 from web.cli_adopt import act
 from web.sandbox.quickbooks.client import QuickBooksControl
 from web.sandbox.xero.client import XeroControl
@@ -34,14 +28,6 @@ async def test_nothing_is_booked_twice(settings: Settings, tmp_path: Path, migra
     shutil.copyfile(migrated_file, settings.database_url.removeprefix("sqlite:///"))
     async with playing(settings, kind, tmp_path) as play:
         await _lose_and_restore(play, _backup_of_file(play, tmp_path))
-
-
-@pytest.mark.postgres
-async def test_nothing_is_booked_twice_on_postgresql(settings: Settings, tmp_path: Path, postgres: Cluster) -> None:
-    name = await postgres.new_database()
-    on_postgres = msgspec.structs.replace(settings, database_url=postgres.url(name))
-    async with playing(on_postgres, "quickbooks", tmp_path) as play:
-        await _lose_and_restore(play, _backup_by_dump(play, postgres, name, tmp_path))
 
 
 async def _lose_and_restore(play: Play, backup: Backup) -> None:
@@ -137,33 +123,3 @@ def _replace(path: Path, copy: Path) -> None:
     for end in ("", "-wal", "-shm"):
         Path(f"{path}{end}").unlink(missing_ok=True)
     shutil.copyfile(copy, path)
-
-
-def _backup_by_dump(play: Play, cluster: Cluster, name: str, folder: Path) -> Backup:
-    dump = folder / "backup.sql"
-
-    async def backup() -> Callable[[], Awaitable[None]]:
-        await _postgres(cluster, "pg_dump", "--file", str(dump), _address(cluster, name))
-        return restore
-
-    async def restore() -> None:
-        await play.wiring.db.engine.dispose()
-        await cluster.drop_database(name)
-        await _postgres(cluster, "createdb", "--maintenance-db", _address(cluster, "postgres"), name)
-        await _postgres(cluster, "psql", "--quiet", "--file", str(dump), _address(cluster, name))
-
-    return backup
-
-
-def _address(cluster: Cluster, name: str) -> str:
-    return make_url(cluster.url(name)).render_as_string(hide_password=False)
-
-
-async def _postgres(cluster: Cluster, program: str, *words: str) -> None:
-    found = shutil.which(program, path=f"{cluster.bin_dir}:{os.environ['PATH']}")
-    if found is None:
-        pytest.skip(f"there is no {program} beside this server")
-    done = await anyio.to_thread.run_sync(
-        lambda: subprocess.run([found, *words], capture_output=True, check=False, env={"PATH": os.environ["PATH"]})
-    )
-    assert done.returncode == 0, done.stderr.decode()
