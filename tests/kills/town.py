@@ -3,11 +3,11 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx
@@ -23,6 +23,7 @@ from core.connections.providers import open_books
 from core.connections.refresh import put_tokens
 from core.connections.setup import start_posting
 from core.db.models import BooksTaxCode, Connection, ConnectionMode
+from core.errors import RateLimitedError
 from core.intake.facts import ServiceRef
 from core.intake.store import store_service
 from core.mapping.role_specs import SPECS
@@ -40,6 +41,9 @@ _TAX_FREE = {"mock": "Non-taxable", "quickbooks": "Non-taxable", "xero": "Tax Ex
 _BY_CHECKOUT_OF_TEN = 2
 _REFUNDS_OF_TEN = 1
 _OPEN_AT_ONCE = 3
+_MOST_PAUSES = 90
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -166,11 +170,11 @@ class Town:
     async def _keep_books(self, shop: Shop) -> None:
         """Make the accounts, choose who plays which role, map the one product, and start."""
         owner, whose = shop.owner, {"tenant_id": shop.owner.tenant_id, "connection_id": shop.books_id}
-        income, bank = await self._accounts(shop)
+        income, bank = await _patiently(lambda: self._accounts(shop))
         for _ in range(2):
-            await refresh_books(self.wiring, **whose)
+            await _patiently(lambda: refresh_books(self.wiring, **whose))
         roles = [role for role, spec in SPECS.items() if spec.creatable]
-        await create_roles(self.wiring, roles=roles, by_user_id=owner.user_id, **whose)
+        await _patiently(lambda: create_roles(self.wiring, roles=roles, by_user_id=owner.user_id, **whose))
         now, fees = self.wiring.runtime.now(), FeeStyle.PER_CHARGE if shop.fees_at_once else FeeStyle.DAILY
         by: dict[str, Any] = {**whose, "by_user_id": owner.user_id, "now": now}
         async with self.wiring.db.tenant(owner.tenant_id, write=True) as session:
@@ -198,3 +202,13 @@ class Town:
         income = await books.create_account("Session income", AccountType.INCOME, key="income")
         bank = await books.create_account("Checking", AccountType.BANK, key="bank")
         return income.external_id, bank.external_id
+
+
+async def _patiently(step: Callable[[], Awaitable[T]]) -> T:
+    """Do what a person does by hand, again after a pause when the books say that it came too fast."""
+    for _ in range(_MOST_PAUSES):
+        try:
+            return await step()
+        except RateLimitedError:
+            await asyncio.sleep(1)
+    return await step()
