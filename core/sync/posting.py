@@ -56,20 +56,22 @@ async def bring_up_to_date(lane: BooksLane, item_id: UUID) -> bool:
 async def advance(lane: BooksLane, item_id: UUID, report: Report | None) -> Step | None:
     """Settle the last call, if any, and commit the intent of the next; None when there is nothing to call now."""
 
-    async def work(session: AsyncSession, now: datetime) -> Step | None:
+    async def work(session: AsyncSession, now: datetime) -> tuple[Step | None, int]:
         payment, item = await _locked(session, item_id)
         pass_ = Pass()
         keys = [report.step.operation_key] if report is not None else []
         await pass_.shelf.fill(session, lane.claim.connection_id, [item_id], keys=keys)
-        if not pass_.shelf.documents(item_id):
+        if lane.profile.rules is not None or not pass_.shelf.documents(item_id):
             await lane.profile.recall(session, lane.claim.tenant_id)
         step = await Posting(lane, session, item, payment, now, pass_).advance(report)
         await pass_.write_down(session, now)
         await lane.count(session, pass_.posted, now)
-        lane.profile.passed(await touch(session, lane.claim.tenant_id))
-        return step
+        return step, await touch(session, lane.claim.tenant_id)
 
-    return await lane.record(work)
+    step, seq = await lane.record(work)
+    # Only now: the number of a unit that was rolled back may go to somebody else's decision.
+    lane.profile.passed(seq)
+    return step
 
 
 async def _locked(session: AsyncSession, item_id: UUID) -> tuple[Payment | None, SyncItem]:
