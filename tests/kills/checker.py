@@ -137,14 +137,18 @@ async def _check_inbox(wiring: Wiring, acked: set[str], found: Findings) -> None
 async def open_work(wiring: Wiring, most: int = 50) -> list[str]:
     """Return what is not done yet: items that fetch or post, and writes that are not settled.
 
-    Fees of the day wait for its end, which no run of ours sees; those of a single charge are booked at once.
+    Fees of the day wait for its end, which no run of ours sees; those of a single charge are booked at once. What came
+    late for them (``#2``) waits an hour for more of its kind, and holds what no document has taken up by then.
     """
     # Across tenants on purpose: all of them are looked at.
     async with wiring.db.system() as session:
         items = select(SyncItem.kind, SyncItem.source_id, SyncItem.state, SyncItem.reason).where(
             SyncItem.kind.in_(POSTED_KINDS | _FETCHED),
             SyncItem.state.not_in((ItemState.DONE, ItemState.IGNORED)),
-            or_(SyncItem.kind != ItemKind.FEES, SyncItem.source_id.like("txn\\_%", escape="\\")),
+            or_(
+                SyncItem.kind != ItemKind.FEES,
+                SyncItem.source_id.like("txn\\_%", escape="\\") & SyncItem.source_id.not_like("%#%"),
+            ),
         )
         writes = select(Operation.kind, Operation.reference, Operation.state).where(Operation.state.not_in(_SETTLED))
         found = [" ".join(map(str, row)) for row in await session.execute(items.limit(most))]
