@@ -109,7 +109,7 @@ async def _plan_round(lane: BooksLane, item_ids: Sequence[UUID], made: _Made, *,
             payment, item = items[item_id]
             posting = Posting(lane, session, item, payment, now, pass_)
             advancing = _advance(posting, made.reports.get(item_id), ends=ends)
-            step = await (_apart(session, posting, planned, advancing) if apart else advancing)
+            step = await (_apart(session, lane, posting, planned, advancing) if apart else advancing)
             if step is not None:
                 steps.append(step)
                 planned.whose[step.operation_key] = item_id
@@ -152,10 +152,13 @@ async def _remember(
 
 
 async def _apart(
-    session: AsyncSession, posting: Posting, planned: _Planned, advancing: Awaitable[Step | None]
+    session: AsyncSession, lane: BooksLane, posting: Posting, planned: _Planned, advancing: Awaitable[Step | None]
 ) -> Step | None:
-    """Carry one item on in a savepoint of its own; what breaks it is noted, and leaves nothing behind."""
-    attempts = len(posting.pass_.attempts)
+    """Carry one item on in a savepoint of its own; what breaks it is noted, and leaves nothing behind.
+
+    Nothing in memory either: to read a row of a savepoint that was undone is an error that hid the true one.
+    """
+    pass_before, lane_before = posting.pass_.copy(), lane.standing()
     try:
         async with session.begin_nested():
             return await advancing
@@ -167,7 +170,8 @@ async def _apart(
         planned.broken[posting.item_id] = exc
     except Exception as exc:  # noqa: BLE001 - the fault of one item must not spoil the others (F33)
         planned.broken[posting.item_id] = exc
-    del posting.pass_.attempts[attempts:]
+    posting.pass_.stand_as(pass_before)
+    lane.stand_as(lane_before)
     return None
 
 

@@ -28,6 +28,11 @@ class Shelf:
     operations: dict[str, Operation] = field(default_factory=dict)
     """By their keys."""
 
+    def copy(self) -> "Shelf":
+        """Return a shelf with the same rows, which keeps them whatever is put on this one."""
+        documents = defaultdict(list, {item_id: list(rows) for item_id, rows in self._documents.items()})
+        return Shelf(documents, dict(self._links), dict(self._by_step), dict(self.operations))
+
     def documents(self, item_id: UUID) -> list[BooksDocument]:
         """Return the documents of an item that were not dropped, in the order in which to post them."""
         rows = [row for row in self._documents[item_id] if row.state is not DocumentState.DROPPED]

@@ -1,6 +1,6 @@
 """How one item stands: the words that it and its payment show, and the history of what happened."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -47,6 +47,22 @@ class Pass:
     attempts: list[dict[str, Any]] = field(default_factory=list)
     sold: dict[UUID, Payment] = field(default_factory=dict)
     booked: dict[UUID, Payment] = field(default_factory=dict)
+
+    def copy(self) -> "Pass":
+        """Return what it holds now, to go back to with :meth:`stand_as` should what comes next be undone."""
+        return Pass(
+            set(self.taken),
+            replace(self.posted),
+            self.shelf.copy(),
+            list(self.attempts),
+            dict(self.sold),
+            dict(self.booked),
+        )
+
+    def stand_as(self, before: "Pass") -> None:
+        """Go back to what it held before a savepoint that was undone: its rows are gone, or not to be read."""
+        self.taken, self.posted, self.shelf = before.taken, before.posted, before.shelf
+        self.attempts, self.sold, self.booked = before.attempts, before.sold, before.booked
 
     async def write_down(self, session: AsyncSession, now: datetime) -> None:
         """Write what concerns all items of the transaction, once each of them has been carried on."""

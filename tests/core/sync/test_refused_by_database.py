@@ -1,0 +1,88 @@
+"""The database refuses a row of one item: that item stops, the others of its round stand, and the log names the cause.
+
+PostgreSQL refused Xero's long references in this way; what is refused here is refused by a trigger, on both databases.
+"""
+
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text, update
+
+from core.db.models import PaymentState, SyncItem
+from core.reasons import Reason
+from tests.core.sync.conftest import PORTRAIT, Studio, movement, sale
+
+REFUSED = 77_700
+PARTS = pytest.mark.parametrize("part", ["invoice", "payment"])
+_SYNCED = (PaymentState.SYNCED, None)
+_SQLITE = (
+    "CREATE TRIGGER refuse BEFORE UPDATE ON books_document WHEN {when} "
+    "BEGIN SELECT RAISE(ABORT, 'refused by the test'); END",
+)
+_POSTGRES = (
+    "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF {when} "
+    "THEN RAISE EXCEPTION 'refused by the test' USING ERRCODE = '22001'; END IF; RETURN NEW; END $$",
+    "CREATE TRIGGER refuse BEFORE UPDATE ON books_document FOR EACH ROW EXECUTE FUNCTION refuse()",
+)
+
+
+async def _refuse(studio: Studio, part: str) -> None:
+    """Let the database refuse to note that a document of this kind and amount stands."""
+    when = f"NEW.total_minor = {REFUSED} AND NEW.kind = '{part}' AND NEW.external_id IS NOT NULL"
+    async with studio.wiring.db.engine.begin() as connection:
+        for statement in _SQLITE if studio.wiring.db.is_sqlite else _POSTGRES:
+            await connection.execute(text(statement.format(when=when)))
+
+
+async def _pay(studio: Studio, number: int, amount: int = 43_300) -> UUID:
+    return await studio.pay(sale(number, amount=amount, movement=movement(number, amount, 1_286)))
+
+
+async def _let_all_go_on(studio: Studio) -> None:
+    """Let nothing wait for its next try any longer."""
+    async with studio.wiring.db.tenant(studio.tenant_id, write=True) as session:
+        waiting = (
+            update(SyncItem).where(SyncItem.due_at.is_not(None)).values(due_at=await studio.wiring.db.now(session))
+        )
+        await session.execute(waiting.execution_options(synchronize_session=False))
+
+
+@PARTS
+async def test_a_refused_row_stops_its_item_alone_and_the_cause_is_told(
+    studio: Studio, capsys: pytest.CaptureFixture[str], part: str
+) -> None:
+    await studio.map(PORTRAIT.key, "Session income")
+    await _pay(studio, 0)
+    await studio.quiet()
+    await _refuse(studio, part)
+    others = [await _pay(studio, number) for number in range(1, 5)]
+    bad = await _pay(studio, 5, REFUSED)
+    others += [await _pay(studio, number) for number in range(6, 9)]
+    capsys.readouterr()
+
+    await studio.quiet()
+
+    assert [await studio.stands(payment_id) for payment_id in others] == [_SYNCED] * 7
+    assert await studio.stands(bad) == (PaymentState.WAITING, Reason.OUR_FAULT)
+    told = "".join(capsys.readouterr())
+    assert "refused by the test" in told
+    assert "item_failed" in told
+    assert "MissingGreenlet" not in told
+
+
+@PARTS
+async def test_after_the_fault_is_mended_it_stands_once(studio: Studio, part: str) -> None:
+    await studio.map(PORTRAIT.key, "Session income")
+    await _pay(studio, 0)
+    await studio.quiet()
+    await _refuse(studio, part)
+    payments = [await _pay(studio, number, REFUSED if number == 2 else 43_300) for number in range(1, 5)]
+    await studio.quiet()
+    async with studio.wiring.db.engine.begin() as connection:
+        on = "" if studio.wiring.db.is_sqlite else " ON books_document"
+        await connection.execute(text(f"DROP TRIGGER refuse{on}"))
+    await _let_all_go_on(studio)
+    await studio.quiet()
+    assert [await studio.stands(payment_id) for payment_id in payments] == [_SYNCED] * 4
+    totals = [row.total_minor for row in studio.ledger.books.documents() if row.kind == "invoice"]
+    assert sorted(totals) == [43_300] * 4 + [REFUSED]
