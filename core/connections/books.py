@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.accounting import registry
@@ -94,20 +94,29 @@ async def connect_built_in(wiring: Wiring, person: Person, kind: str) -> UUID:
     return await attach(wiring, person, kind=kind, mode=mode, identity=identity, put_secrets=lambda _row: None)
 
 
+async def store_company(
+    session: AsyncSession, connection_id: UUID, company: Company, now: datetime
+) -> Connection | None:
+    """Keep what the books said of the company; what we ourselves have noted beside it stays.
+
+    Returns:
+        The connection; None where it has ended, and nothing is kept.
+    """
+    is_open = (Connection.id == connection_id, Connection.status != ConnectionStatus.CLOSED)
+    # Locked and read in one: somebody may be noting something beside it in this moment.
+    locked = select(Connection).where(*is_open).with_for_update(key_share=True)
+    row = (await session.execute(locked.execution_options(populate_existing=True))).scalar_one_or_none()
+    if row is None:
+        return None
+    row.external_name = company.name[:255] or row.external_name
+    row.country, row.currency = company.country[:2].upper(), company.home_currency[:3].lower()
+    row.options = {**row.options, **company.options}
+    row.last_checked_at = now
+    return row
+
+
 async def _store(session: AsyncSession, connection: Connection, lists: _Lists, now: datetime) -> None:
-    company = lists.company
-    await session.execute(
-        update(Connection)
-        .where(Connection.id == connection.id, Connection.status != ConnectionStatus.CLOSED)
-        .values(
-            external_name=company.name[:255] or connection.external_name,
-            country=company.country[:2].upper(),
-            currency=company.home_currency[:3].lower(),
-            options={**connection.options, **company.options},
-            last_checked_at=now,
-        )
-        .execution_options(synchronize_session=False)
-    )
+    await store_company(session, connection.id, lists.company, now)
     await _put(session, BooksAccount, connection, [_account_row(account) for account in lists.accounts], now)
     await _put(session, BooksTaxCode, connection, [_tax_code_row(code) for code in lists.tax_codes], now)
     await touch(session, connection.tenant_id)

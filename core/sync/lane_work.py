@@ -43,12 +43,13 @@ _NO_ANSWER = (NotSentError, OutcomeUnknownError, ProviderUnavailableError)
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A lane's breaker, its pause, and the rates that its items wait for."""
+    """A lane's breaker, its pause, and the rates and settings that its items wait for."""
 
     failures: int
     paused: bool
     paused_until: datetime | None
     rates_wanted: dict[tuple[str, date], list[UUID]]
+    settings_wanted: list[UUID]
 
 
 class LaneWork:
@@ -206,6 +207,9 @@ class BooksLane(LaneWork):
         self.spent, self._counted = Spent(), Spent()
         # Rates that plans have asked for, with the items that wait for each.
         self.rates_wanted: dict[tuple[str, date], list[UUID]] = {}
+        # Items that stop on the settings of the company as last read; and whether these were read in this lease.
+        self.settings_wanted: list[UUID] = []
+        self.has_fresh_settings = False
         # Whether calls that carried several documents may have to be repeated, or were cut off.
         self.has_open_batches = False
 
@@ -229,12 +233,18 @@ class BooksLane(LaneWork):
     def standing(self) -> Standing:
         """Return what a transaction changes of the lane itself, to go back to should it be undone."""
         rates = {rate: list(items) for rate, items in self.rates_wanted.items()}
-        return Standing(self.failures, self.paused, self.paused_until, rates)
+        return Standing(self.failures, self.paused, self.paused_until, rates, list(self.settings_wanted))
 
     def stand_as(self, before: Standing) -> None:
         """Go back to what the lane was before a transaction that was undone."""
         self.failures, self.paused, self.paused_until = before.failures, before.paused, before.paused_until
-        self.rates_wanted = before.rates_wanted
+        self.rates_wanted, self.settings_wanted = before.rates_wanted, before.settings_wanted
+
+    def take_settings(self, connection: Connection | None) -> None:
+        """Prepare by these settings of the company from now on; None: they could not be had, and stay as they are."""
+        self.has_fresh_settings = True
+        if connection is not None:
+            self.connection, self._books = connection, None
 
     async def call(self, step: Step) -> Report:
         """Make one call for one step; see :meth:`make`."""

@@ -30,14 +30,14 @@ from core.sync.operations import (
     Report,
     Step,
 )
-from core.sync.posting_rates import read_wanted
+from core.sync.posting_rates import BY_SETTINGS, read_wanted
 from core.sync.posting_settling import PauseError, PostingSettling
 from core.sync.posting_state import Pass
 from core.sync.posting_steps import NextRoundError
 from core.sync.rates import RateMissingError
 
-RATE_RETRY = timedelta(minutes=15)
-"""When an item asks again for a rate that the books did not tell."""
+ASK_AGAIN = timedelta(minutes=15)
+"""When an item asks again for a rate, or for settings, that the books did not tell."""
 
 
 async def bring_up_to_date(lane: BooksLane, item_id: UUID) -> bool:
@@ -101,6 +101,7 @@ class Posting(PostingSettling):
                 await self._note_late(report)
             return None
         self.is_suspect = await self._has_broken_before()
+        is_settled = False
         try:
             if report is None:
                 await self._drop_outdated()
@@ -108,12 +109,16 @@ class Posting(PostingSettling):
                 step = await self._settle(report)
                 if step is not None:
                     return step
+            is_settled = True
             return await self._next_step()
         except RateMissingError as missing:
             self._await_rate(missing)
         except StopError as stop:
             self._stop(stop, stop.__cause__ if isinstance(stop.__cause__, ProviderError) else None)
         except ProviderRejectedError as refused:
+            if is_settled and refused.reason in BY_SETTINGS and not self.lane.has_fresh_settings:
+                self._await_settings(refused)
+                return None
             # The adapter refused while preparing: nothing was sent.
             self._note(AttemptOutcome.STOPPED, error=refused)
             self._stop(StopError(refused.reason, refused.detail), refused)
@@ -126,6 +131,14 @@ class Posting(PostingSettling):
     def _await_rate(self, missing: RateMissingError) -> None:
         """Rest until the lane has read the rate, which it does next; where it cannot, until it is asked again."""
         self.lane.rates_wanted.setdefault((missing.currency, missing.day), []).append(self.item.id)
-        self.item.state, self.item.due_at = ItemState.PENDING, self.now + RATE_RETRY
-        self._say(missing.reason, missing.detail, None)
+        self._ask_again(missing)
+
+    def _await_settings(self, refused: ProviderRejectedError) -> None:
+        """Rest until the lane has read the settings of the company anew: a person may have changed them meanwhile."""
+        self.lane.settings_wanted.append(self.item.id)
+        self._ask_again(StopError(refused.reason, refused.detail))
+
+    def _ask_again(self, stop: StopError) -> None:
+        self.item.state, self.item.due_at = ItemState.PENDING, self.now + ASK_AGAIN
+        self._say(stop.reason, stop.detail, None)
         self._mirror(PaymentState.WAITING)

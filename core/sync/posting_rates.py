@@ -1,13 +1,19 @@
-"""Reading the exchange rates that plans asked for, between two transactions, before the items are planned again."""
+"""Reading what plans asked for, between two transactions, before the items are planned again.
 
-from collections.abc import Sequence
+Exchange rates, where the books alone know them. And the settings of the company: what the books keep from us, a closed
+month above all, is refused before anything is sent, by what they said when they were last asked. A person who has
+opened the month there and retries must not be told the same again.
+"""
+
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from uuid import UUID, uuid4
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db.models import BooksRate, ItemKind, ItemState, Payment, SyncItem
+from core.connections.books import store_company
+from core.db.models import BooksRate, Connection, ItemKind, ItemState, Payment, SyncItem
 from core.db.upsert import insert_missing
 from core.errors import (
     AccessExpiredError,
@@ -21,6 +27,9 @@ from core.reasons import Reason
 from core.sync.lane_work import BooksLane
 from core.sync.posting_state import Pass, PostingState
 
+BY_SETTINGS = frozenset({Reason.PERIOD_CLOSED, Reason.CURRENCY_NOT_ENABLED})
+"""Refusals that follow from the settings of the company: a person ends them in the books."""
+
 
 class _Refused(PostingState):
     """An item whose rate the books refused to tell."""
@@ -31,11 +40,16 @@ class _Refused(PostingState):
 
 
 async def read_wanted(lane: BooksLane) -> None:
-    """Read each rate that was missing and let its items go on; where the books do not answer, they wait their time.
+    """Read what was wanted and let its items go on; where the books do not answer, they wait their time.
 
     Raises:
         LeaseLostError: another worker took the lane.
     """
+    await _read_rates(lane)
+    await _read_settings(lane)
+
+
+async def _read_rates(lane: BooksLane) -> None:
     while lane.rates_wanted and not lane.paused:
         (currency, day), item_ids = lane.rates_wanted.popitem()
         try:
@@ -48,6 +62,32 @@ async def read_wanted(lane: BooksLane) -> None:
         else:
             await _keep(lane, currency, day, rate, item_ids)
     lane.rates_wanted.clear()
+
+
+async def _read_settings(lane: BooksLane) -> None:
+    wanted, lane.settings_wanted = lane.settings_wanted, []
+    if not wanted or lane.paused:
+        return
+    try:
+        company = await lane.ask(lambda books: books.read_company())
+    except ProviderRejectedError:
+        # They will not say: what is stored counts, and each item stops for its own reason.
+        lane.take_settings(None)
+    except ProviderError as exc:
+        await _rest(lane, exc)
+        return
+    else:
+
+        async def keep(session: AsyncSession, now: datetime) -> Connection | None:
+            return await store_company(session, lane.claim.connection_id, company, now)
+
+        lane.take_settings(await lane.record(keep))
+
+    async def go_on(session: AsyncSession, now: datetime) -> None:
+        for item in await _waiting(session, wanted, BY_SETTINGS):
+            item.due_at = now
+
+    await lane.record(go_on)
 
 
 async def _ask(lane: BooksLane, currency: str, day: date) -> str | None:
@@ -96,14 +136,16 @@ async def _rest(lane: BooksLane, exc: ProviderError) -> None:
     await lane.record(work)
 
 
-async def _waiting(session: AsyncSession, item_ids: Sequence[UUID]) -> Sequence[SyncItem]:
+async def _waiting(
+    session: AsyncSession, item_ids: Sequence[UUID], reasons: Collection[Reason] = (Reason.RATE_PENDING,)
+) -> Sequence[SyncItem]:
     """Return the items that still wait, their payments locked before them as everywhere."""
     whose = select(SyncItem.payment_id).where(SyncItem.id.in_(item_ids), SyncItem.kind == ItemKind.SALE)
     payments = select(Payment.id).where(Payment.id.in_(whose)).order_by(Payment.id).with_for_update(key_share=True)
     await session.execute(payments)
     statement = (
         select(SyncItem)
-        .where(SyncItem.id.in_(item_ids), SyncItem.state == ItemState.PENDING, SyncItem.reason == Reason.RATE_PENDING)
+        .where(SyncItem.id.in_(item_ids), SyncItem.state == ItemState.PENDING, SyncItem.reason.in_(reasons))
         .order_by(SyncItem.id)
         .with_for_update()
     )

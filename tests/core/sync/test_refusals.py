@@ -115,6 +115,20 @@ async def test_a_closed_period_is_never_written_to(stage: Stage, kind: str) -> N
 
 
 @everywhere
+async def test_a_month_that_was_opened_again_is_written_to_on_retry(stage: Stage, kind: str) -> None:
+    async with stage(kind) as scene:
+        await scene.hand.close_books("2026-03-02")
+        # We have heard that the month is closed, and refuse by ourselves; nobody tells us that it was opened.
+        await scene.play.refresh()
+        await scene.sell()
+        assert (await scene.stopped())[0] is Reason.PERIOD_CLOSED
+        await scene.nothing_stands()
+        await scene.hand.close_books(None)
+        assert await scene.retry() == 1
+        await scene.stands_once()
+
+
+@everywhere
 async def test_an_archived_account_is_named(stage: Stage, kind: str) -> None:
     async with stage(kind) as scene:
         account = scene.play.accounts["Session income"]
