@@ -9,6 +9,7 @@ Writing sessions on SQLite start with BEGIN IMMEDIATE (trap 4): in the default m
 read-then-write transactions lost their update without an error.
 """
 
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -16,6 +17,7 @@ from functools import cache, lru_cache
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import Executable, FromClause, Table, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -38,6 +40,14 @@ ROWS_CHECKED = {_CHECKED: True}
 
 _RETRIED_STATES = {"40001", "40P01", "55P03", "57P01"}
 _UNIT_TRIES = 3
+
+_AWAY_STATES = ("08", "53", "57P")
+"""Beginnings of PostgreSQL's states: the line is lost, there is no room, the server goes or is not up yet."""
+
+_LINE_ERRORS = (asyncpg.InterfaceError, asyncpg.InternalClientError, ConnectionError)
+
+_AWAY_CODES = {5, 6, 7, 10, 13, 14}
+"""SQLite's: busy, locked, no memory, input or output failed, full, cannot be opened."""
 
 
 class NoTenantError(TieoutError):
@@ -208,6 +218,22 @@ def _is_passing(exc: DBAPIError) -> bool:
     if state in _RETRIED_STATES:
         return True
     return isinstance(exc, OperationalError) and "database is locked" in str(exc.orig)
+
+
+def is_away(exc: BaseException) -> bool:
+    """Say whether the database is away, full or torn off: no fault of what was being done, which may be done again."""
+    if not isinstance(exc, DBAPIError):
+        # So the driver says that it got no connection.
+        return isinstance(exc, ConnectionError | TimeoutError)
+    if exc.connection_invalidated or _is_passing(exc):
+        return True
+    cause = exc.orig.__cause__ if exc.orig is not None else None
+    if isinstance(cause, _LINE_ERRORS) and not isinstance(cause, asyncpg.DataError):
+        # Said of a line that the server has closed while nobody listened.
+        return True
+    if isinstance(exc.orig, sqlite3.OperationalError):
+        return exc.orig.sqlite_errorcode & 0xFF in _AWAY_CODES
+    return str(getattr(exc.orig, "sqlstate", None)).startswith(_AWAY_STATES)
 
 
 def check_rows(session: AsyncSession, model: type[Any], rows: Iterable[Mapping[str, Any]]) -> None:

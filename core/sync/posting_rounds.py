@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db.models import ItemKind, Payment, SyncItem
+from core.db.session import is_away
 from core.errors import LeaseLostError
 from core.live import touch
 from core.logging import get_logger
@@ -127,7 +128,7 @@ async def _plan_round(lane: BooksLane, item_ids: Sequence[UUID], made: _Made, *,
     except (LeaseLostError, OperationalError):
         raise
     except Exception as exc:  # whatever it is: planned apart, it stops the item at fault alone (F33)
-        if isinstance(exc, DBAPIError) and exc.connection_invalidated:
+        if is_away(exc):
             raise
         log.warning("round_apart", connection_id=str(lane.claim.connection_id), exc_info=exc)
         lane.profile.forget()
@@ -165,7 +166,7 @@ async def _apart(
     except LeaseLostError:
         raise
     except DBAPIError as exc:
-        if isinstance(exc, OperationalError) or exc.connection_invalidated:
+        if isinstance(exc, OperationalError) or is_away(exc):
             raise
         planned.broken[posting.item_id] = exc
     except Exception as exc:  # noqa: BLE001 - the fault of one item must not spoil the others (F33)

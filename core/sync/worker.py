@@ -22,6 +22,7 @@ from core.db.models import (
     PaymentState,
     SyncItem,
 )
+from core.db.session import is_away
 from core.errors import LeaseLostError
 from core.identity.cleanup import forget_expired
 from core.intake.forget import forget_payloads
@@ -230,6 +231,8 @@ class Worker:
         except (LeaseLostError, SQLAlchemyError):
             raise
         except Exception as exc:  # a fault of ours in going together must not stop those that could go alone (F33)
+            if is_away(exc):
+                raise
             log.error("round_failed", connection_id=str(lane.claim.connection_id), exc_info=exc)
             return int(await self._do(lane, items[0]))
         return len(posted)
@@ -251,7 +254,10 @@ class Worker:
             return await _bring_up_to_date(lane, item)
         except LeaseLostError:
             raise
-        except Exception as exc:  # noqa: BLE001 - the job runner is the one place that catches everything
+        except Exception as exc:
+            if is_away(exc):
+                # Not the item's fault, and counted as such it would be given up after five restarts (F29, F30).
+                raise
             await self._poisoned(lane, item.id, exc)
         return True
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from core.accounting.mock.adapter import MockAccountingAdapter
 from core.accounting.port import AccountType
@@ -126,6 +126,13 @@ class Studio:
             if self.runtime.now() >= end:
                 return
             self.runtime.forward(minutes=2)
+
+    async def let_all_go_on(self) -> None:
+        """Let nothing wait for its next try any longer; PostgreSQL's own clock cannot be moved."""
+        async with self.wiring.db.tenant(self.tenant_id, write=True) as session:
+            now = await self.wiring.db.now(session)
+            waiting = update(SyncItem).where(SyncItem.due_at.is_not(None)).values(due_at=now)
+            await session.execute(waiting.execution_options(synchronize_session=False))
 
     async def payment(self, payment_id: UUID) -> Payment:
         async with self.wiring.db.tenant(self.tenant_id) as session:

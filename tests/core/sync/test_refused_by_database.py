@@ -3,13 +3,16 @@
 PostgreSQL refused Xero's long references in this way; what is refused here is refused by a trigger, on both databases.
 """
 
+from contextlib import suppress
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
-from core.db.models import PaymentState, SyncItem
+from core.db.models import Attempt, AttemptOutcome, PaymentState, SyncItem
 from core.reasons import Reason
+from core.sync import lanes
 from tests.core.sync.conftest import PORTRAIT, Studio, movement, sale
 
 REFUSED = 77_700
@@ -21,30 +24,21 @@ _SQLITE = (
 )
 _POSTGRES = (
     "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF {when} "
-    "THEN RAISE EXCEPTION 'refused by the test' USING ERRCODE = '22001'; END IF; RETURN NEW; END $$",
+    "THEN RAISE EXCEPTION 'refused by the test' USING ERRCODE = '{state}'; END IF; RETURN NEW; END $$",
     "CREATE TRIGGER refuse BEFORE UPDATE ON books_document FOR EACH ROW EXECUTE FUNCTION refuse()",
 )
 
 
-async def _refuse(studio: Studio, part: str) -> None:
+async def _refuse(studio: Studio, part: str, *, state: str = "22001") -> None:
     """Let the database refuse to note that a document of this kind and amount stands."""
     when = f"NEW.total_minor = {REFUSED} AND NEW.kind = '{part}' AND NEW.external_id IS NOT NULL"
     async with studio.wiring.db.engine.begin() as connection:
         for statement in _SQLITE if studio.wiring.db.is_sqlite else _POSTGRES:
-            await connection.execute(text(statement.format(when=when)))
+            await connection.execute(text(statement.format(when=when, state=state)))
 
 
 async def _pay(studio: Studio, number: int, amount: int = 43_300) -> UUID:
     return await studio.pay(sale(number, amount=amount, movement=movement(number, amount, 1_286)))
-
-
-async def _let_all_go_on(studio: Studio) -> None:
-    """Let nothing wait for its next try any longer."""
-    async with studio.wiring.db.tenant(studio.tenant_id, write=True) as session:
-        waiting = (
-            update(SyncItem).where(SyncItem.due_at.is_not(None)).values(due_at=await studio.wiring.db.now(session))
-        )
-        await session.execute(waiting.execution_options(synchronize_session=False))
 
 
 @PARTS
@@ -81,8 +75,31 @@ async def test_after_the_fault_is_mended_it_stands_once(studio: Studio, part: st
     async with studio.wiring.db.engine.begin() as connection:
         on = "" if studio.wiring.db.is_sqlite else " ON books_document"
         await connection.execute(text(f"DROP TRIGGER refuse{on}"))
-    await _let_all_go_on(studio)
+    await studio.let_all_go_on()
     await studio.quiet()
     assert [await studio.stands(payment_id) for payment_id in payments] == [_SYNCED] * 4
     totals = [row.total_minor for row in studio.ledger.books.documents() if row.kind == "invoice"]
     assert sorted(totals) == [43_300] * 4 + [REFUSED]
+
+
+@pytest.mark.parametrize("studio", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
+@pytest.mark.parametrize("together", [1, 4], ids=["singly", "together"])
+async def test_a_database_without_room_costs_no_item_a_try(studio: Studio, together: int) -> None:
+    """F29: counted as a fault of the item, five full disks would have given it up for good."""
+    await studio.map(PORTRAIT.key, "Session income")
+    await _refuse(studio, "invoice", state="53100")
+    payments = [await _pay(studio, number, REFUSED) for number in range(1, together + 1)]
+    for _ in range(6):
+        with suppress(DBAPIError):
+            await studio.worker.step()
+        await lanes.free_lanes(studio.wiring.db)
+        await studio.let_all_go_on()
+    assert {item.tries for item in await studio.rows(SyncItem)} <= {0, 1}
+    assert AttemptOutcome.STOPPED not in {attempt.outcome for attempt in await studio.rows(Attempt)}
+    async with studio.wiring.db.engine.begin() as connection:
+        await connection.execute(text("DROP TRIGGER refuse ON books_document"))
+    await studio.let_all_go_on()
+    await studio.quiet()
+    assert [await studio.stands(payment_id) for payment_id in payments] == [_SYNCED] * together
+    totals = [row.total_minor for row in studio.ledger.books.documents() if row.kind == "invoice"]
+    assert totals == [REFUSED] * together
