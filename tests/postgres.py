@@ -100,6 +100,18 @@ class Cluster:
         else:
             await self.drop_database(name)
 
+    async def move(self, name: str, folder: Path) -> None:
+        """Move a database that nobody uses into a folder, as a tablespace of its own."""
+        _give_to_server_user(folder)
+        await self._run(f"CREATE TABLESPACE \"{name}\" LOCATION '{folder}'")
+        await self._run(f'ALTER DATABASE "{name}" SET TABLESPACE "{name}"')
+
+    async def restart(self, mode: str) -> None:
+        """Stop the server as ``pg_ctl stop -m`` does, ``fast`` or ``immediate``, and start it again."""
+        data = str(self.socket_dir / "data")
+        words = ("-D", data, "-w", "-t", "60", "-l", str(self.socket_dir / "log"), "-m", mode, "restart")
+        await asyncio.to_thread(_run, self.bin_dir / "pg_ctl", *words)
+
     async def drop_database(self, name: str) -> None:
         """Drop a database together with whoever is still connected."""
         await self._run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

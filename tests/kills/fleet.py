@@ -120,7 +120,7 @@ async def running_fleet(folder: Path, places: list[Place]) -> AsyncIterator[Flee
     parent = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.kills.nursery",
         cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}, start_new_session=True,
     )  # fmt: skip
     fleet = Fleet(folder, places, parent)
     listening = asyncio.create_task(fleet.listen())

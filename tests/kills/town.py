@@ -42,6 +42,8 @@ _BY_CHECKOUT_OF_TEN = 2
 _REFUNDS_OF_TEN = 1
 _OPEN_AT_ONCE = 3
 _MOST_PAUSES = 90
+_AT_ONCE = 8
+_RUSH = 30
 
 T = TypeVar("T")
 
@@ -109,9 +111,27 @@ class Town:
         # QuickBooks and Xero get as many payments as their limits allow in the time of a run; the others the rest.
         self._turns += [shop] * (3 if kind == "mock" else 1)
 
-    async def pay(self) -> None:
-        """Let somebody pay somewhere; some get a part of it back at once."""
-        shop = self._dice.choice(self._turns)
+    async def pay_some(self, due: int, *, most: int) -> None:
+        """Let those who are due pay, each somewhere; or many in one shop at once, whose entries travel together.
+
+        About half of all payments come in a rush.
+        """
+        if self._dice.random() < 1 / _RUSH * min(due, _AT_ONCE):
+            shop, many = self._dice.choice(self.shops), min(_RUSH, most)
+        else:
+            shop, many = None, min(due, _AT_ONCE)
+        limiter = asyncio.Semaphore(_AT_ONCE)
+        async with asyncio.TaskGroup() as clients:
+            for _ in range(many):
+                clients.create_task(self._pay_in_turn(limiter, shop))
+
+    async def _pay_in_turn(self, limiter: asyncio.Semaphore, shop: Shop | None) -> None:
+        async with limiter:
+            await self.pay(shop)
+
+    async def pay(self, shop: Shop | None = None) -> None:
+        """Let somebody pay, somewhere unless it is said where; some get a part of it back at once."""
+        shop = shop or self._dice.choice(self._turns)
         amount = 10_000 + 37 * (len(shop.sold) + 1)
         shop.sold[amount] = ""
         customer = self._dice.choice(shop.clients)

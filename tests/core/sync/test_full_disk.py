@@ -1,10 +1,6 @@
 """The disk is full in mid-work: what was acknowledged is stored, nothing is called, and it goes on by itself (F29)."""
 
-import os
 import shutil
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
@@ -16,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.config import Settings
 from core.db.models import StripeEvent
 from tests.play import Play, playing
+from tests.small_disk import fill, small_disk
 
 AMOUNTS = (10_000, 20_000, 30_000)
 
@@ -69,38 +66,11 @@ async def _try_to_work(play: Play) -> None:
             continue
 
 
-@contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """Mount a file system of this size; only root may."""
-    place = folder / "small"
-    place.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0777", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(words, capture_output=True, check=False).returncode:
-        pytest.skip("a small disk can be mounted by root alone, where the machine allows it")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
-def _fill(place: Path) -> Path:
-    """Leave no room at all."""
-    filler = place / "filler"
-    with filler.open("wb", buffering=0) as out:
-        for size in (1 << 20, 1 << 12):
-            try:
-                while True:
-                    out.write(bytes(size))
-            except OSError:
-                continue
-    return filler
-
-
 async def _no_room(play: Play, place: Path) -> None:
     product = await _open(play)
     await _pay(play, product, AMOUNTS[1])
     await play.sandbox.flush()
-    filler = await anyio.to_thread.run_sync(_fill, place)
+    filler = await anyio.to_thread.run_sync(fill, place)
     tried, called = len(await play.stripe.attempts()), await _calls(play)
     await _pay(play, product, AMOUNTS[2])
     # What little room is left inside the database's own files is used up first.
@@ -132,7 +102,10 @@ async def _write_events(play: Play) -> None:
 async def test_a_full_disk_stops_everything_and_loses_nothing(
     settings: Settings, tmp_path: Path, migrated_file: Path
 ) -> None:
-    with small_disk(tmp_path, 12) as place:
+    place = tmp_path / "small"
+    with small_disk(place, 12) as is_small:
+        if not is_small:
+            pytest.skip("a small disk can be mounted by root alone, where the machine allows it")
         shutil.copyfile(migrated_file, place / "tieout.db")
         on_it = msgspec.structs.replace(settings, database_url=f"sqlite:///{place / 'tieout.db'}")
         async with playing(on_it, "quickbooks", tmp_path) as play:
