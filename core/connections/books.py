@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.accounting import registry
-from core.accounting.port import Account, Company, TaxCode
+from core.accounting.port import Account, AccountingProvider, Company, TaxCode
 from core.connections.access import with_access
 from core.connections.attach import Person, attach, refuse_if_occupied
 from core.connections.provider_settings import provider_settings
@@ -27,7 +27,9 @@ _KEY = ("tenant_id", "connection_id", "external_id")
 
 
 @dataclass(frozen=True, slots=True)
-class _Lists:
+class Lists:
+    """What the books say of themselves: how the company is set up, its accounts and its tax codes."""
+
     company: Company
     accounts: Sequence[Account]
     tax_codes: Sequence[TaxCode]
@@ -45,17 +47,25 @@ async def refresh_books(wiring: Wiring, *, tenant_id: UUID, connection_id: UUID)
     if connection is None:
         raise NotFoundError("no such connection")
 
-    async def read(token: str) -> _Lists:
-        books = open_books(wiring, connection, token)
-        return _Lists(await books.read_company(), await books.list_accounts(), await books.list_tax_codes())
+    async def read(token: str) -> Lists:
+        return await read_lists(open_books(wiring, connection, token))
 
     lists = await with_access(wiring, tenant_id=tenant_id, connection_id=connection_id, call=read)
 
     async def work() -> None:
         async with wiring.db.tenant(tenant_id, write=True) as session:
-            await _store(session, connection, lists, wiring.runtime.now())
+            await store_lists(session, connection_id, lists, wiring.runtime.now())
 
     await wiring.db.unit(work)
+
+
+async def read_lists(books: AccountingProvider) -> Lists:
+    """Ask the books for all of it.
+
+    Raises:
+        ProviderError: as the adapter does.
+    """
+    return Lists(await books.read_company(), await books.list_accounts(), await books.list_tax_codes())
 
 
 async def connect_built_in(wiring: Wiring, person: Person, kind: str) -> UUID:
@@ -94,14 +104,13 @@ async def connect_built_in(wiring: Wiring, person: Person, kind: str) -> UUID:
     return await attach(wiring, person, kind=kind, mode=mode, identity=identity, put_secrets=lambda _row: None)
 
 
-async def store_company(
-    session: AsyncSession, connection_id: UUID, company: Company, now: datetime
-) -> Connection | None:
-    """Keep what the books said of the company; what we ourselves have noted beside it stays.
+async def store_lists(session: AsyncSession, connection_id: UUID, lists: Lists, now: datetime) -> Connection | None:
+    """Keep what the books said; what we ourselves have noted beside it stays.
 
     Returns:
         The connection; None where it has ended, and nothing is kept.
     """
+    company = lists.company
     is_open = (Connection.id == connection_id, Connection.status != ConnectionStatus.CLOSED)
     # Locked and read in one: somebody may be noting something beside it in this moment.
     locked = select(Connection).where(*is_open).with_for_update(key_share=True)
@@ -112,14 +121,10 @@ async def store_company(
     row.country, row.currency = company.country[:2].upper(), company.home_currency[:3].lower()
     row.options = {**row.options, **company.options}
     row.last_checked_at = now
+    await _put(session, BooksAccount, row, [_account_row(account) for account in lists.accounts], now)
+    await _put(session, BooksTaxCode, row, [_tax_code_row(code) for code in lists.tax_codes], now)
+    await touch(session, row.tenant_id)
     return row
-
-
-async def _store(session: AsyncSession, connection: Connection, lists: _Lists, now: datetime) -> None:
-    await store_company(session, connection.id, lists.company, now)
-    await _put(session, BooksAccount, connection, [_account_row(account) for account in lists.accounts], now)
-    await _put(session, BooksTaxCode, connection, [_tax_code_row(code) for code in lists.tax_codes], now)
-    await touch(session, connection.tenant_id)
 
 
 async def _put(

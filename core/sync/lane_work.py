@@ -38,6 +38,8 @@ T = TypeVar("T")
 LONGEST_PACE = timedelta(minutes=2)
 """No honest call is paid for longer than this: it would be a hundred requests in one."""
 
+TOKEN_KEPT_S = 10.0
+
 _NO_ANSWER = (NotSentError, OutcomeUnknownError, ProviderUnavailableError)
 
 
@@ -68,6 +70,8 @@ class LaneWork:
         self.everyone_rests_until: datetime | None = None
         self._is_limit_of_all = False
         self.next_call_at = claim.next_call_at
+        self._access: str | None = None
+        self._access_until = 0.0
         self._was_left = claim.was_left
         self.reconnect_reason = Reason.RECONNECT_STRIPE
 
@@ -117,10 +121,19 @@ class LaneWork:
         return await self.db.unit(unit)
 
     async def token(self, refused: str | None = None) -> str:
-        """Return a usable access token; see :func:`core.connections.access.access_token`."""
-        return await access_token(
-            self.wiring, tenant_id=self.claim.tenant_id, connection_id=self.claim.connection_id, refused=refused
-        )
+        """Return a usable access token; see :func:`core.connections.access.access_token`.
+
+        It is asked for again after some seconds: it lives for minutes at least, and one that was ended meanwhile is
+        refused by who gave it.
+        """
+        now = self.runtime.monotonic()
+        if self._access is None or refused is not None or now >= self._access_until:
+            self._access = None
+            self._access = await access_token(
+                self.wiring, tenant_id=self.claim.tenant_id, connection_id=self.claim.connection_id, refused=refused
+            )
+            self._access_until = now + TOKEN_KEPT_S
+        return self._access
 
     async def pause(
         self, session: AsyncSession, retry_after_s: float | None, reason: Reason, now: datetime, floor_s: float = 60.0
@@ -207,7 +220,7 @@ class BooksLane(LaneWork):
         self.spent, self._counted = Spent(), Spent()
         # Rates that plans have asked for, with the items that wait for each.
         self.rates_wanted: dict[tuple[str, date], list[UUID]] = {}
-        # Items that stop on the settings of the company as last read; and whether these were read in this lease.
+        # Items that stop on what was last read of the books' settings; and whether these were read in this lease.
         self.settings_wanted: list[UUID] = []
         self.has_fresh_settings = False
         # Whether calls that carried several documents may have to be repeated, or were cut off.
@@ -241,7 +254,7 @@ class BooksLane(LaneWork):
         self.rates_wanted, self.settings_wanted = before.rates_wanted, before.settings_wanted
 
     def take_settings(self, connection: Connection | None) -> None:
-        """Prepare by these settings of the company from now on; None: they could not be had, and stay as they are."""
+        """Prepare by these settings of the books from now on; None: they could not be had, and stay as they are."""
         self.has_fresh_settings = True
         if connection is not None:
             self.connection, self._books = connection, None

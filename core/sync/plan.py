@@ -116,6 +116,8 @@ class ConnectedBooks:
     async def remember(self, session: AsyncSession) -> BooksProfile:
         """Keep the decisions of this moment, for whoever plans thousands of documents and posts none."""
         self.rules = await load_rules(session, self.connection_id)
+        # Or those that were kept before would be handed out again.
+        self.profile = None
         self.profile = await books_profile(session, self)
         return self.profile
 

@@ -8,11 +8,12 @@ Which documents an item means is decided by :mod:`core.sync.planners`; here ever
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db.models import (
     AttemptOutcome,
+    BooksAccount,
     ItemKind,
     ItemState,
     Payment,
@@ -25,6 +26,7 @@ from core.errors import (
     StopError,
 )
 from core.live import touch
+from core.reasons import Reason
 from core.sync.lane_work import BooksLane
 from core.sync.operations import (
     Report,
@@ -114,12 +116,15 @@ class Posting(PostingSettling):
         except RateMissingError as missing:
             self._await_rate(missing)
         except StopError as stop:
+            if is_settled and await self._may_be_outdated(stop.reason):
+                self._await_settings(stop)
+                return None
             self._stop(stop, stop.__cause__ if isinstance(stop.__cause__, ProviderError) else None)
         except ProviderRejectedError as refused:
-            if is_settled and refused.reason in BY_SETTINGS and not self.lane.has_fresh_settings:
-                self._await_settings(refused)
-                return None
             # The adapter refused while preparing: nothing was sent.
+            if is_settled and await self._may_be_outdated(refused.reason):
+                self._await_settings(StopError(refused.reason, refused.detail))
+                return None
             self._note(AttemptOutcome.STOPPED, error=refused)
             self._stop(StopError(refused.reason, refused.detail), refused)
         except PauseError:
@@ -133,10 +138,18 @@ class Posting(PostingSettling):
         self.lane.rates_wanted.setdefault((missing.currency, missing.day), []).append(self.item.id)
         self._ask_again(missing)
 
-    def _await_settings(self, refused: ProviderRejectedError) -> None:
-        """Rest until the lane has read the settings of the company anew: a person may have changed them meanwhile."""
+    async def _may_be_outdated(self, reason: Reason) -> bool:
+        """Whether the books were not asked how they are set up since this item was offered or retried."""
+        if reason not in BY_SETTINGS or self.lane.has_fresh_settings:
+            return False
+        read = select(func.max(BooksAccount.read_at)).where(BooksAccount.connection_id == self.connection_id)
+        read_at = (await self.session.execute(read)).scalar_one()
+        return read_at is None or read_at < self.item.changed_at
+
+    def _await_settings(self, stop: StopError) -> None:
+        """Rest until the lane has asked the books anew: a person may have changed it there meanwhile."""
         self.lane.settings_wanted.append(self.item.id)
-        self._ask_again(StopError(refused.reason, refused.detail))
+        self._ask_again(stop)
 
     def _ask_again(self, stop: StopError) -> None:
         self.item.state, self.item.due_at = ItemState.PENDING, self.now + ASK_AGAIN

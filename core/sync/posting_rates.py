@@ -1,8 +1,8 @@
 """Reading what plans asked for, between two transactions, before the items are planned again.
 
-Exchange rates, where the books alone know them. And the settings of the company: what the books keep from us, a closed
-month above all, is refused before anything is sent, by what they said when they were last asked. A person who has
-opened the month there and retries must not be told the same again.
+Exchange rates, where the books alone know them. And how the books are set up: a closed month or an archived account is
+refused before anything is sent, by what the books said when they were last asked. A person who has opened it there
+again and retries must not be told the same once more.
 """
 
 from collections.abc import Collection, Sequence
@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.connections.books import store_company
+from core.connections.books import read_lists, store_lists
 from core.db.models import BooksRate, Connection, ItemKind, ItemState, Payment, SyncItem
 from core.db.upsert import insert_missing
 from core.errors import (
@@ -27,8 +27,10 @@ from core.reasons import Reason
 from core.sync.lane_work import BooksLane
 from core.sync.posting_state import Pass, PostingState
 
-BY_SETTINGS = frozenset({Reason.PERIOD_CLOSED, Reason.CURRENCY_NOT_ENABLED})
-"""Refusals that follow from the settings of the company: a person ends them in the books."""
+BY_SETTINGS = frozenset(
+    {Reason.PERIOD_CLOSED, Reason.CURRENCY_NOT_ENABLED, Reason.ACCOUNT_INACTIVE, Reason.TAX_CODE_MISFIT}
+)
+"""Reasons that follow from how the books are set up, as far as we know: a person may have changed it there."""
 
 
 class _Refused(PostingState):
@@ -69,7 +71,7 @@ async def _read_settings(lane: BooksLane) -> None:
     if not wanted or lane.paused:
         return
     try:
-        company = await lane.ask(lambda books: books.read_company())
+        lists = await lane.ask(read_lists)
     except ProviderRejectedError:
         # They will not say: what is stored counts, and each item stops for its own reason.
         lane.take_settings(None)
@@ -79,7 +81,7 @@ async def _read_settings(lane: BooksLane) -> None:
     else:
 
         async def keep(session: AsyncSession, now: datetime) -> Connection | None:
-            return await store_company(session, lane.claim.connection_id, company, now)
+            return await store_lists(session, lane.claim.connection_id, lists, now)
 
         lane.take_settings(await lane.record(keep))
 

@@ -17,7 +17,7 @@ from core.connections.refusals import ConnectError
 from core.db.models import Connection, ConnectionMode, ItemState, Payment, SyncItem
 from core.oauth import Identity
 from core.reasons import WORDING, Reason, Wording
-from core.sync.acts import resume_posting, retry_all, stop_posting
+from core.sync.acts import resume_posting, retry_all, retry_payment, stop_posting
 from tests.core.sync.test_worked_examples import TAX
 from tests.examples import Story
 from tests.factories import make_person
@@ -59,6 +59,16 @@ class Scene:
             count = await retry_all(session, by_user_id=self.play.owner.user_id, now=self.play.runtime.now())
         await self.settle()
         return count
+
+    async def click_retry(self) -> bool:
+        """Retry the one payment, as its own page lets a person do whatever stopped it."""
+        async with self.play.wiring.db.tenant(self.play.owner.tenant_id, write=True) as session:
+            payment_id = (await session.execute(select(Payment.id))).scalar_one()
+            changed = await retry_payment(
+                session, payment_id, by_user_id=self.play.owner.user_id, now=self.play.runtime.now()
+            )
+        await self.settle()
+        return changed
 
     async def nothing_stands(self) -> None:
         """Hold that the books are empty, and that asking again, unmended, changes nothing."""
@@ -141,6 +151,20 @@ async def test_an_archived_account_is_named(stage: Stage, kind: str) -> None:
         await scene.hand.restore_account(account)
         await scene.play.map(scene.story.products[SERVICE], SERVICE, "Session income", tax=TAX[kind, "US"][0])
         await scene.settle()
+        await scene.stands_once()
+
+
+@everywhere
+async def test_an_account_that_was_restored_is_used_on_retry(stage: Stage, kind: str) -> None:
+    async with stage(kind) as scene:
+        account = scene.play.accounts["Session income"]
+        await scene.hand.archive_account(account)
+        await scene.play.refresh()
+        await scene.sell()
+        assert (await scene.stopped())[0] is Reason.ACCOUNT_INACTIVE
+        await scene.nothing_stands()
+        await scene.hand.restore_account(account)
+        assert await scene.click_retry()
         await scene.stands_once()
 
 
