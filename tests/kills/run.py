@@ -88,6 +88,8 @@ class _Standing:
     fleet: Fleet
     relay: Relay
     blows: dict[str, Blow]
+    commits: Callable[[], int]
+    """How many COMMITs came by on the line that is cut now and then."""
 
 
 async def run(
@@ -122,7 +124,7 @@ async def run(
             task.cancel()
         complaints = await _end_all(there.fleet)
         outcome = Outcome(order, killer.tally, found, time.monotonic() - began, complaints)
-        record.write("reckoned", **_facts(outcome))
+        record.write("reckoned", **_facts(outcome), answers=relay.answers, commits=there.commits())
         return outcome
 
 
@@ -154,6 +156,7 @@ async def _standing(order: Order, folder: Path, cluster: Cluster | None) -> Asyn
         url, strikes = await _database(stack, order, folder, cluster)
         settings = _settings(url, outside, folder, order.database)
         places = _places(settings, ports, workers=4 if cluster else 0)
+        cutter = None
         if cluster is not None:
             cutter = await stack.enter_async_context(running_cutter(cluster.port))
             # One of the workers has its lines cut: all traffic of all of them would cost the machine too much.
@@ -173,7 +176,7 @@ async def _standing(order: Order, folder: Path, cluster: Cluster | None) -> Asyn
         for provider in ("quickbooks", "xero"):
             slow = FaultRule(kind=FaultKind.DELAY, provider=provider, probability=0.2, delay_s=0.3, count=None)
             await town.stripe.add_fault(slow)
-        yield _Standing(town, fleet, relay, strikes)
+        yield _Standing(town, fleet, relay, strikes, lambda: cutter.commits if cutter else 0)
 
 
 async def _database(
