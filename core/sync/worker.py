@@ -40,6 +40,8 @@ from core.sync.lanes import Claim
 from core.wiring import Wiring
 
 ITEMS_PER_LEASE = 20
+ITEMS_AT_ONCE = 5
+"""So many are looked up by one question; more would make a new one wait behind what it could overtake."""
 BATCHES_AT_ONCE = 5
 SWEEP_S = 1.0
 DRAIN_S = 20.0
@@ -176,13 +178,11 @@ class Worker:
             async with lanes.heartbeat(self._db, claim):
                 await self._repeat_batches(lane)
                 while served < ITEMS_PER_LEASE and not self._stopping and not lane.paused:
-                    items = await self._next_items(claim, _most(lane))
-                    if not items:
-                        break
-                    count = await self._do_some(lane, items)
-                    served += count
-                    if not count:
-                        served += 1
+                    most = max(_most(lane), ITEMS_AT_ONCE)
+                    items = await self._next_items(claim, most)
+                    served += await self._do_some(lane, items)
+                    if len(items) < most:
+                        # What has become due meanwhile is found when the lane is given back.
                         break
         except LeaseLostError:
             log.warning("lease_lost", connection_id=str(claim.connection_id))
@@ -222,10 +222,19 @@ class Worker:
             return list((await session.execute(statement)).scalars())
 
     async def _do_some(self, lane: LaneWork, items: list[SyncItem]) -> int:
-        """Serve the first item, and others beside it where enough wait to travel together; 0: the lane must rest."""
+        """Serve items one by one, or those together that can travel together; return how many were begun."""
         posted = [item.id for item in items if item.kind in POSTED_KINDS]
-        if not _travels(lane) or items[0].kind not in POSTED_KINDS or len(posted) < max(lane.limits.together_from, 2):
-            return int(await self._do(lane, items[0]))
+        together = _travels(lane) and len(posted) >= max(lane.limits.together_from, 2)
+        served = 0
+        for item in items:
+            if together and item.kind in POSTED_KINDS:
+                return served + await self._do_round(lane, item, posted)
+            served += 1
+            if not await self._do(lane, item) or lane.paused or self._stopping:
+                break
+        return served
+
+    async def _do_round(self, lane: LaneWork, first: SyncItem, posted: list[UUID]) -> int:
         try:
             await self._settle_broken(lane, posting_rounds.serve(lane, posted, is_stopping=lambda: self._stopping))
         except (LeaseLostError, SQLAlchemyError):
@@ -234,7 +243,8 @@ class Worker:
             if is_away(exc):
                 raise
             log.error("round_failed", connection_id=str(lane.claim.connection_id), exc_info=exc)
-            return int(await self._do(lane, items[0]))
+            await self._do(lane, first)
+            return 1
         return len(posted)
 
     async def _repeat_batches(self, lane: LaneWork) -> None:

@@ -198,7 +198,8 @@ class Theatre:
         self.free_code = free
         self.other_company = await self._open_other_company()
         await self.play.start(self.runtime.now())
-        await self.play.pass_time(hours=1)
+        # A little more than an hour: what is read every hour was read a moment ago, and not in each seed once more.
+        await self.play.pass_time(hours=1.1)
         # Accounts that a person asks for on a page are found again by their names: they need no intent.
         self.wire.broken.clear()
         self.wire.trace.clear()
