@@ -11,6 +11,7 @@ from core.db.models import ConnectionStatus, ItemState, SyncItem
 from core.sync.acts import retry_item
 from tests.histories import _KINDS, History
 from tests.simulation import disk
+from tests.simulation.amends import make_amends
 from tests.simulation.catalogue import hit
 from tests.simulation.check import check
 from tests.simulation.scene import Scene
@@ -24,6 +25,10 @@ FIRST: tuple[Callable[[History], Awaitable[None]], ...] = (
 )  # fmt: skip
 SETTLES_H = 76
 """In this time slow money settles, payouts arrive and fees of every day so far are due."""
+SOON_H = 1.5
+"""In this time whatever no event told of is found, and what was tried in vain is tried again."""
+QUICK = {"sell", "sell_abroad"}
+"""Deeds after which nothing happens by itself, unless the fees of a day are booked when it is over."""
 ROUNDS = 16
 STANDING = ("catch_up", "sweep", "keep_alive", "verify", "changes")
 
@@ -50,6 +55,7 @@ async def play(theatre: Theatre, seed: int, words: list[str]) -> None:
     troubles = draw(dice, theatre.kind, dice.choice((1, 2, 2, 3)))
     words += [theatre.kind, *(one.__name__ for one in troubles)]
     when = [dice.randrange(deeds) for _ in troubles]
+    told = len(words)
     for number in range(deeds):
         for trouble, slot in zip(troubles, when, strict=True):
             if slot == number:
@@ -58,7 +64,10 @@ async def play(theatre: Theatre, seed: int, words: list[str]) -> None:
         await scene.work()
         theatre.runtime.forward(hours=dice.choice((0, 0.1, 0.5, 11)))
     await heal(scene)
-    await come_to_rest(scene)
+    takes_days = not QUICK.issuperset(words[told:]) or styles[1] is FeeStyle.DAILY or scene.changes
+    await come_to_rest(scene, hours=SETTLES_H if takes_days or dice.random() < 0.2 else SOON_H)
+    if await make_amends(scene):
+        await come_to_rest(scene, hours=0.1)
     await check(scene)
 
 
@@ -90,10 +99,10 @@ async def heal(scene: Scene) -> None:
         await scene.hand.restore_account(account)
 
 
-async def come_to_rest(scene: Scene) -> None:
+async def come_to_rest(scene: Scene, *, hours: float) -> None:
     """Let time go by until nothing is open; a person does what the product asks for."""
     theatre = scene.theatre
-    theatre.runtime.forward(hours=SETTLES_H)
+    theatre.runtime.forward(hours=hours)
     await theatre.quiet()
     for number in range(ROUNDS):
         if not open_items():
