@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from core.accounting.marks import read_mark
 from core.accounting.port import Change, Changes
 from core.accounting.quickbooks import answers
 from core.accounting.quickbooks.client import QuickBooksClient
 from core.accounting.quickbooks.entities import MONEY_KINDS, entity_of
 from core.accounting.quickbooks.reading import standing_of
-from core.errors import ProviderRejectedError, ProviderUnavailableError
-from core.reasons import Reason
+from core.errors import ProviderUnavailableError
 
 REACH = timedelta(days=30)
 MOST = 1000
@@ -48,7 +48,7 @@ async def list_changes(client: QuickBooksClient, mark: str, *, now: datetime, ho
     """
     if not mark:
         return Changes((), now.isoformat())
-    since = _since(mark) - OVERLAP
+    since = read_mark(mark) - OVERLAP
     found, told_at = await _ask(client, ENTITIES, since)
     is_whole = True
     if _size(found) >= MOST:
@@ -59,16 +59,6 @@ async def list_changes(client: QuickBooksClient, mark: str, *, now: datetime, ho
             found |= rows
     changes = [_change(row, entity, home_currency) for entity, rows in found.items() for row in rows]
     return Changes(tuple(changes), told_at, is_whole)
-
-
-def _since(mark: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(mark)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise ProviderRejectedError(Reason.OUR_FAULT, "no mark of QuickBooks")
-    return moment
 
 
 async def _ask(

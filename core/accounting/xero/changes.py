@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
+from core.accounting.marks import read_mark
 from core.accounting.port import Change, Changes
 from core.accounting.xero import answers
 from core.accounting.xero.amounts import read_moment
@@ -17,8 +18,7 @@ from core.accounting.xero.client import Reply, XeroClient
 from core.accounting.xero.queries import MAX_PAGES, PAGE
 from core.accounting.xero.reading import standing_of
 from core.books.documents import DocumentKind
-from core.errors import ProviderRejectedError, ProviderUnavailableError
-from core.reasons import Reason
+from core.errors import ProviderUnavailableError
 
 OVERLAP = timedelta(minutes=5)
 """What was written while the last answer was made may carry an earlier time."""
@@ -38,7 +38,7 @@ async def list_changes(client: XeroClient, mark: str, *, now: datetime, home_cur
     """
     if not mark:
         return Changes((), now.isoformat())
-    since = _since(mark) - OVERLAP
+    since = read_mark(mark) - OVERLAP
     transfers, told_at = await _transfers(client, since)
     payments, is_all_paid = await _changed(client, "Payments", answers.Payment, since)
     spent, is_all_spent = await _changed(client, "BankTransactions", answers.BankTransaction, since)
@@ -49,16 +49,6 @@ async def list_changes(client: XeroClient, mark: str, *, now: datetime, home_cur
     found: list[answers.Dated] = [*transfers, *payments, *alone, *sold, *notes]
     is_whole = is_all_paid and is_all_spent and is_all_sold and is_all_noted
     return Changes(tuple(_change(row, home_currency) for row in found), told_at.isoformat(), is_whole)
-
-
-def _since(mark: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(mark)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise ProviderRejectedError(Reason.OUR_FAULT, "no mark of Xero")
-    return moment
 
 
 async def _transfers(client: XeroClient, since: datetime) -> tuple[Sequence[answers.BankTransfer], datetime]:
