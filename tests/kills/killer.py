@@ -46,7 +46,7 @@ class Tally:
 class Killer:
     """Kills the processes of one fleet until it has killed often enough, or is told to stop.
 
-    ``blows``: what else is struck, one of them after every ``blow_after`` kills, in turn.
+    ``blows``: what else is struck, one of them after every ``blow_after`` kills, in turn; 0: never.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Killer:
         blow_at = self._blow_after
         while self.tally.total < kills and not stop.is_set():
             await anyio.sleep(self._every_s * self._dice.uniform(0.3, 1.7))
-            if self._blows and self.tally.total >= blow_at:
+            if self._blow_after and self._blows and self.tally.total >= blow_at:
                 blow_at += self._blow_after
                 await self._strike(next(self._turns))
                 continue
