@@ -224,17 +224,16 @@ class Worker:
     async def _do_some(self, lane: LaneWork, items: list[SyncItem]) -> int:
         """Serve items one by one, or those together that can travel together; return how many were begun."""
         posted = [item.id for item in items if item.kind in POSTED_KINDS]
-        together = _travels(lane) and len(posted) >= max(lane.limits.together_from, 2)
         served = 0
         for item in items:
-            if together and item.kind in POSTED_KINDS:
+            if item.kind in POSTED_KINDS and _travels(lane) and len(posted) >= max(lane.limits.together_from, 2):
                 return served + await self._do_round(lane, item, posted)
             served += 1
             if not await self._do(lane, item) or lane.paused or self._stopping:
                 break
         return served
 
-    async def _do_round(self, lane: LaneWork, first: SyncItem, posted: list[UUID]) -> int:
+    async def _do_round(self, lane: BooksLane, first: SyncItem, posted: list[UUID]) -> int:
         try:
             await self._settle_broken(lane, posting_rounds.serve(lane, posted, is_stopping=lambda: self._stopping))
         except (LeaseLostError, SQLAlchemyError):
