@@ -3,12 +3,13 @@
 import sqlite3
 from dataclasses import dataclass
 
+from tests.simulation import disk
 from tests.simulation.catalogue import hit
 from tests.simulation.life import point
 
-_WRITES = ("INSERT", "UPDATE", "DELETE")
+_BEGINS = ("BEGIN IMMEDIATE", "INSERT")
+"""The inbox adds its rows without a BEGIN."""
 LOCKED = "database is locked"
-FULL = "database or disk is full"
 CUT = "disk I/O error"
 
 
@@ -17,8 +18,8 @@ class Trouble:
     """Watches every statement: what fails, and where a process dies. Each number counts down to nothing.
 
     ``skip``: statements of the kind that pass first. ``locked``: BEGIN IMMEDIATE that find it locked. ``full``:
-    statements that write and find no room. ``lost``: commits that happen, and the answer is lost. ``cut``: commits that
-    do not happen.
+    transactions in which the file cannot grow. ``lost``: commits that happen, and the answer is lost. ``cut``: commits
+    that do not happen.
     """
 
     skip: int = 0
@@ -27,16 +28,16 @@ class Trouble:
     lost: int = 0
     cut: int = 0
 
-    def before(self, sql: str) -> None:
+    def before(self, sql: str, connection: "disk._Connection") -> None:
         point(f"before {sql[:24]}")
         if self.locked and sql == "BEGIN IMMEDIATE" and self._passed():
             self.locked -= 1
             hit("F27")
             raise sqlite3.OperationalError(LOCKED)
-        if self.full and sql.startswith(_WRITES) and self._passed():
-            self.full -= 1
-            hit("F29")
-            raise sqlite3.OperationalError(FULL)
+        if (self.full or connection.is_cramped) and sql.startswith(_BEGINS) and not connection.in_transaction:
+            is_full = self.full > 0 and self._passed()
+            self.full -= is_full
+            connection.leave_room(is_full=is_full)
         if self.cut and sql == "COMMIT" and self._passed():
             self.cut -= 1
             hit("F28")
@@ -48,6 +49,10 @@ class Trouble:
             self.lost -= 1
             hit("F28")
             raise sqlite3.OperationalError(CUT)
+
+    def failed(self, error: sqlite3.OperationalError) -> None:
+        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            hit("F29")
 
     def _passed(self) -> bool:
         self.skip = max(self.skip - 1, -1)

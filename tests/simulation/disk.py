@@ -18,23 +18,29 @@ NAMES = "/simulated/"
 WATCHED = NAMES + "tieout.db"
 """The product's database; the practice books are another machine's business."""
 
+_MOST_PAGES = 1_073_741_823
 _connect_to_file = sqlite3.connect
 
 
 class Watcher(Protocol):
     """Who may let a statement fail, or the process die over it."""
 
-    def before(self, sql: str) -> None:
+    def before(self, sql: str, connection: "_Connection") -> None:
         """Called before anything happens."""
 
     def after(self, sql: str) -> None:
         """Called when it has happened."""
 
+    def failed(self, error: sqlite3.OperationalError) -> None:
+        """Called when SQLite itself has refused it."""
+
 
 class _Nobody:
-    def before(self, sql: str) -> None: ...
+    def before(self, sql: str, connection: "_Connection") -> None: ...
 
     def after(self, sql: str) -> None: ...
+
+    def failed(self, error: sqlite3.OperationalError) -> None: ...
 
 
 class Disk:
@@ -48,19 +54,35 @@ class Disk:
 
 class _Cursor(sqlite3.Cursor):
     def execute(self, sql: str, parameters: Any = ()) -> "_Cursor":
-        Disk.watcher.before(sql)
-        super().execute(sql, parameters)
+        Disk.watcher.before(sql, self.connection)  # type: ignore[arg-type]
+        try:
+            super().execute(sql, parameters)
+        except sqlite3.OperationalError as error:
+            Disk.watcher.failed(error)
+            raise
         Disk.watcher.after(sql)
         return self
 
     def executemany(self, sql: str, parameters: Iterable[Any]) -> "_Cursor":
-        Disk.watcher.before(sql)
-        super().executemany(sql, parameters)
+        Disk.watcher.before(sql, self.connection)  # type: ignore[arg-type]
+        try:
+            super().executemany(sql, parameters)
+        except sqlite3.OperationalError as error:
+            Disk.watcher.failed(error)
+            raise
         Disk.watcher.after(sql)
         return self
 
 
 class _Connection(sqlite3.Connection):
+    is_cramped = False
+
+    def leave_room(self, *, is_full: bool) -> None:
+        """Let SQLite find the disk full as soon as the file has to grow, or let it grow again."""
+        self.is_cramped = is_full
+        # No file becomes smaller for it: one page means as many as there are.
+        sqlite3.Cursor(self).execute(f"PRAGMA max_page_count = {1 if is_full else _MOST_PAGES}")
+
     def cursor(self, factory: Any = _Cursor) -> Any:
         return super().cursor(factory)
 
@@ -77,7 +99,7 @@ class _Connection(sqlite3.Connection):
             Disk.left.append(self)
 
     def commit(self) -> None:
-        Disk.watcher.before("COMMIT")
+        Disk.watcher.before("COMMIT", self)
         super().commit()
         Disk.watcher.after("COMMIT")
 

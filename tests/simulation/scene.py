@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from random import Random
 from typing import Any
 
+import httpx
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -21,6 +22,7 @@ from core.sync.worker import Worker
 from tests.hands import HANDS
 from tests.simulation import bulk, disk, human
 from tests.simulation.catalogue import hit
+from tests.simulation.direct import Answer
 from tests.simulation.stage import Theatre
 from web.sandbox.faults import FaultRule
 from web.sandbox.quickbooks.client import ControlRefused as QuickBooksRefused
@@ -45,6 +47,7 @@ class Scene:
         self.dies_in: int | None = None
         self.intake_fails = False
         self.side_by_side = False
+        self.loses_commits = False
         self.wants_many = False
         self.backup: bytes | None = None
         self.was_restored = False
@@ -85,18 +88,6 @@ class Scene:
         await self.play.stripe.send_odd(kind, self.play.business)
         if len(self.theatre.intake.acked) > before:
             hit("F4")
-
-    async def send_poison(self, oddity: Any) -> None:
-        """Deliver an honestly signed event that nobody can read."""
-        world = self.sandbox.stripe.world
-        event = {
-            "id": world.new_id("evt_"), "object": "event", "type": "charge.succeeded", "created": world.now(),
-            "livemode": False, "account": self.play.business, "data": {"object": {"id": oddity, "object": "charge"}},
-        }  # fmt: skip
-        secret = self.theatre.settings.stripe_webhook_secrets
-        url = "https://tieout.test/webhooks/stripe"
-        if await world.outbox.send_raw(url, json.dumps(event).encode(), [secret]) == 200:
-            hit("F33")
 
     def expire_tokens(self) -> None:
         """Let the access tokens of the books run out."""
@@ -240,6 +231,9 @@ class Scene:
         await self._deliver()
         if self.side_by_side:
             await self._deploy()
+        if self.loses_commits:
+            self.loses_commits = False
+            await self.lose_commits(self.dice)
         chance = self.dice.random()
         for _ in range(0 if chance < 0.1 else 2 if chance < 0.5 else 4):
             await self.theatre.step(dies_in=self.dies_in)
@@ -278,9 +272,22 @@ class Scene:
         if held[0]:
             hit("F32")
 
+    def step_clock_after(self, calls: int, seconds: int) -> None:
+        """Let our clock step in the middle of some call of ours: what was begun by one time ends by another."""
+        left = calls
+
+        def tick(request: httpx.Request, _: Answer) -> None:
+            nonlocal left
+            if left == 0 and request.headers.get("authorization"):
+                self.step_clock(seconds)
+            left -= 1
+
+        self.wire.spoils.append(tick)
+
     def step_clock(self, seconds: int) -> None:
         """Let the clock of our machine step, while the world outside goes on as before."""
         hit("F26")
+        hit("F26 backwards" if seconds < 0 else "F26 forwards")
         self.runtime.forward(seconds=seconds)
         self.sandbox.clock._offset_s -= seconds
         self.clock_ahead_s += seconds

@@ -5,6 +5,7 @@ from datetime import timedelta
 from random import Random
 
 from core.connections.books import refresh_books
+from tests.simulation.oddities import ODD_SALES, ODDITIES, sell_oddly, send_poison
 from tests.simulation.scene import Scene
 from web.sandbox.faults import FaultKind, FaultRule
 
@@ -34,7 +35,7 @@ async def odd_events(scene: Scene, dice: Random) -> None:
 
 
 async def poison(scene: Scene, dice: Random) -> None:
-    await scene.send_poison(dice.choice((5, "x", None, ["a"])))
+    await send_poison(scene, dice.choice(sorted(ODDITIES)))
 
 
 async def nonsense(scene: Scene, dice: Random) -> None:
@@ -170,7 +171,12 @@ async def impatience(scene: Scene, dice: Random) -> None:
 
 
 async def clock_steps(scene: Scene, dice: Random) -> None:
-    scene.step_clock(dice.choice((-100, -250, -1000, -4000, 250, 4000)))
+    seconds = dice.choice((-100, -250, -1000, -4000, 250, 4000))
+    scene.step_clock_after(dice.randint(0, 12), seconds)
+
+
+async def odd_amounts(scene: Scene, dice: Random) -> None:
+    await sell_oddly(scene, dice.choice(sorted(ODD_SALES)))
 
 
 async def locked(scene: Scene, dice: Random) -> None:
@@ -186,7 +192,8 @@ async def lost_commit(scene: Scene, dice: Random) -> None:
 
 
 async def full_disk(scene: Scene, dice: Random) -> None:
-    scene.database.full, scene.database.skip = dice.randint(1, 12), dice.randint(0, 60)
+    # Few transactions need another page, and those alone find no room.
+    scene.database.full, scene.database.skip = dice.randint(10, 80), dice.randint(0, 10)
 
 
 async def deaf(scene: Scene, dice: Random) -> None:
@@ -194,7 +201,7 @@ async def deaf(scene: Scene, dice: Random) -> None:
 
 
 async def lost_commits(scene: Scene, dice: Random) -> None:
-    scene.after_work(lambda: scene.lose_commits(dice))
+    scene.loses_commits = True
 
 
 async def old_backup(scene: Scene, dice: Random) -> None:
@@ -236,7 +243,7 @@ def _luck(dice: Random) -> dict[str, int]:
 EVERYWHERE: tuple[tuple[int, Trouble], ...] = (
     (3, twins), (2, disorder), (2, silence), (2, odd_events), (1, poison), (2, nonsense), (2, locked), (2, lost_commit),
     (2, full_disk), (3, deaf), (3, lost_commits), (3, old_backup), (3, deploy), (2, death), (2, clock_steps),
-    (2, by_hand),
+    (4, by_hand), (2, odd_amounts),
 )  # fmt: skip
 WITH_LINE: tuple[tuple[int, Trouble], ...] = (
     (3, refused_line), (1, cut_before), (3, lost_answer), (4, forgotten_keys), (3, slow_down), (3, storm),
