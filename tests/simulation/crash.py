@@ -21,7 +21,7 @@ from tests.simulation import disk
 from tests.simulation.check import check
 from tests.simulation.life import Death, Life
 from tests.simulation.scene import Scene
-from tests.simulation.seed import come_to_rest
+from tests.simulation.seed import SETTLES_H, come_to_rest
 from tests.simulation.stage import PRACTICE, Theatre
 
 SEED = 4
@@ -89,7 +89,7 @@ async def _scenario(theatre: Theatre, points: Points) -> None:
         await deed(theatre.history)
     await theatre.sandbox.flush()
     theatre.at_point = points.pass_by
-    await come_to_rest(scene)
+    await come_to_rest(scene, hours=SETTLES_H)
     await check(scene)
 
 
