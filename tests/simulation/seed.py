@@ -105,11 +105,20 @@ async def come_to_rest(scene: Scene, *, hours: float) -> None:
     theatre.runtime.forward(hours=hours)
     await theatre.quiet()
     for number in range(ROUNDS):
-        if not open_items():
+        if not open_items() and not _wants_sign_in():
             return
         await _do_what_is_asked(scene)
         theatre.runtime.forward(seconds=(20, 600, 4 * 3600, 25 * 3600)[min(number // 3, 3)])
         await theatre.quiet()
+
+
+def _wants_sign_in() -> bool:
+    """Whether the pages ask for a sign-in, which a person gives though nothing waits for it."""
+    database = disk.peek()
+    try:
+        return bool(database.execute("SELECT count(*) FROM connection WHERE status = 'needs_reconnect'").fetchone()[0])
+    finally:
+        database.close()
 
 
 async def _do_what_is_asked(scene: Scene) -> None:
