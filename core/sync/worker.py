@@ -45,6 +45,8 @@ ITEMS_AT_ONCE = 5
 BATCHES_AT_ONCE = 5
 SWEEP_S = 1.0
 DRAIN_S = 20.0
+REST_AFTER_BREAK_S = 5.0
+"""A lane that the database broke off rests so long: one that goes on failing must not be tried as fast as it fails."""
 TIDY_EVERY = timedelta(hours=1)
 
 _STANDING = frozenset({ItemKind.CATCH_UP, ItemKind.SWEEP, ItemKind.KEEP_ALIVE, ItemKind.CHANGES, ItemKind.VERIFY})
@@ -63,6 +65,7 @@ class Worker:
         self._turns = Turns()
         self._breakers = Breakers(wiring.runtime)
         self._serving: list[str] = []
+        self._broken_off: list[tuple[float, Claim, datetime | None]] = []
         self._tidied_at: datetime | None = None
         # When the last pass ended, by the runtime's monotonic clock: the sign of life that others are shown.
         self.passed_at = wiring.runtime.monotonic()
@@ -115,6 +118,7 @@ class Worker:
 
     async def _claim(self) -> list[Claim]:
         """Lease what may be served now beside what is being served."""
+        await self._give_back_broken_off()
         room, without = self._breakers.room(self._serving)
         if room <= 0:
             return []
@@ -133,7 +137,7 @@ class Worker:
             await forget_payloads(self._db)
 
     async def _serve_safely(self, claim: Claim) -> int:
-        """Serve a lane; when the database goes away meanwhile, the lease ends and the lane is found again."""
+        """Serve a lane; when the database goes away meanwhile, the lane is given back once it is there again."""
         try:
             return await self._serve(claim)
         except Exception as exc:  # one lane must not end the worker
@@ -165,15 +169,31 @@ class Worker:
 
     async def _serve(self, claim: Claim) -> int:
         """Serve one leased lane, and make room for another."""
+        next_call_at = claim.next_call_at
         try:
-            return await self._serve_items(claim)
+            lane = await self._open(claim)
+            try:
+                return await self._serve_items(claim, lane)
+            finally:
+                next_call_at = lane.next_call_at
+        except Exception as exc:
+            if is_away(exc) and not claim.was_left:
+                rests_until = self._wiring.runtime.monotonic() + REST_AFTER_BREAK_S
+                self._broken_off.append((rests_until, claim, next_call_at))
+            raise
         finally:
             self._serving.remove(claim.kind)
 
-    async def _serve_items(self, claim: Claim) -> int:
+    async def _give_back_broken_off(self) -> None:
+        """Give back what a database that was away has interrupted: nobody could take it before the lease ends."""
+        while self._broken_off and self._broken_off[0][0] <= self._wiring.runtime.monotonic():
+            _, claim, next_call_at = self._broken_off[0]
+            await lanes.release(self._db, claim, next_call_at=next_call_at)
+            self._broken_off.pop(0)
+
+    async def _serve_items(self, claim: Claim, lane: LaneWork) -> int:
         """Serve at most 20 items, then let others have a turn."""
         served = 0
-        lane = await self._open(claim)
         try:
             async with lanes.heartbeat(self._db, claim):
                 await self._repeat_batches(lane)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from core.db.models import Attempt, AttemptOutcome, PaymentState, SyncItem
 from core.reasons import Reason
-from core.sync import lanes
+from core.sync.worker import REST_AFTER_BREAK_S
 from tests.core.sync.conftest import PORTRAIT, Studio, movement, sale
 
 REFUSED = 77_700
@@ -92,7 +92,6 @@ async def test_a_database_without_room_costs_no_item_a_try(studio: Studio, toget
     for _ in range(6):
         with suppress(DBAPIError):
             await studio.worker.step()
-        await lanes.free_lanes(studio.wiring.db)
         await studio.let_all_go_on()
     assert {item.tries for item in await studio.rows(SyncItem)} <= {0, 1}
     assert AttemptOutcome.STOPPED not in {attempt.outcome for attempt in await studio.rows(Attempt)}
@@ -103,3 +102,22 @@ async def test_a_database_without_room_costs_no_item_a_try(studio: Studio, toget
     assert [await studio.stands(payment_id) for payment_id in payments] == [_SYNCED] * together
     totals = [row.total_minor for row in studio.ledger.books.documents() if row.kind == "invoice"]
     assert totals == [REFUSED] * together
+
+
+@pytest.mark.parametrize("studio", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
+async def test_a_lane_that_the_database_broke_off_needs_no_end_of_its_lease(studio: Studio) -> None:
+    """Its worker lives on: nobody else could take it for 45 seconds of the database's clock."""
+    await studio.map(PORTRAIT.key, "Session income")
+    await _refuse(studio, "invoice", state="53100")
+    payment_id = await _pay(studio, 1, REFUSED)
+    with pytest.raises(DBAPIError):
+        await studio.worker.step()
+    async with studio.wiring.db.engine.begin() as connection:
+        await connection.execute(text("DROP TRIGGER refuse ON books_document"))
+    await studio.worker.step()
+    assert await studio.stands(payment_id) != _SYNCED
+    studio.runtime.forward(seconds=REST_AFTER_BREAK_S)
+    for _ in range(8):
+        await studio.let_all_go_on()
+        await studio.worker.step()
+    assert await studio.stands(payment_id) == _SYNCED
