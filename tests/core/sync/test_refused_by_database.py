@@ -92,6 +92,7 @@ async def test_a_database_without_room_costs_no_item_a_try(studio: Studio, toget
     for _ in range(6):
         with suppress(DBAPIError):
             await studio.worker.step()
+        studio.runtime.forward(seconds=REST_AFTER_BREAK_S)
         await studio.let_all_go_on()
     assert {item.tries for item in await studio.rows(SyncItem)} <= {0, 1}
     assert AttemptOutcome.STOPPED not in {attempt.outcome for attempt in await studio.rows(Attempt)}
