@@ -57,7 +57,7 @@ async def examine(
 async def _look_at_database(settings: Settings, runtime: Runtime) -> list[Finding]:
     try:
         found = list(check_file(settings.database_url)) if settings.is_sqlite else []
-        if any(finding.level is Level.BROKEN for finding in found):
+        if any(finding.about == "database" and finding.level is Level.BROKEN for finding in found):
             return found
         async with _unstarted(settings, runtime) as (wiring, has_keys):
             return found + await check_database(wiring, has_keys=has_keys)

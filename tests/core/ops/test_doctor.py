@@ -4,16 +4,21 @@ import asyncio
 import base64
 import json
 import os
+import re
+import shutil
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import asyncpg
 import httpx
+import msgspec
 import pytest
 from alembic import command
 from sqlalchemy import text
 
-from core.config import variable_names
+from core.config import Settings, variable_names
 from core.connections.secrets import seal
 from core.crypto import KeyRing
 from core.db.migrate import alembic_config
@@ -23,10 +28,11 @@ from core.intake.stripe_client import STRIPE_API_VERSION
 from core.logging import configure_logging
 from core.ops.doctor import EXIT_CODES, examine, worst
 from core.ops.findings import Finding, Level
-from core.wiring import Wiring
+from core.wiring import Wiring, open_wiring
 from tests.factories import make_connection, make_tenant
 from tests.postgres import Cluster
 from tests.runtime import VirtualRuntime
+from tests.small_disk import small_disk
 from web.cli import main
 
 CANARY = "canary7f3a"
@@ -171,6 +177,89 @@ async def test_a_file_that_everybody_can_read(wiring: Wiring) -> None:
     path = file_of(wiring, mode=0o644)
     found = await ask(wiring)
     assert f"Everybody on this machine can read {path.name} (mode 644)" in said(found, Level.WARNING)
+
+
+@pytest.mark.parametrize(
+    ("free", "level", "sentence"),
+    [
+        (5_000_000_000, Level.FINE, "The database's disk has 5 GB of room."),
+        (1_000_000_000, Level.FINE, "The database's disk has 1 GB of room."),
+        (999_999_999, Level.WARNING, "The database's disk has only 999 MB of room. When it is full, events are"),
+        (100_000_000, Level.WARNING, "The database's disk has only 100 MB of room."),
+        (99_999_999, Level.BROKEN, "The database's disk has only 99 MB of room."),
+        (0, Level.BROKEN, "Make room, or move the file to a larger disk."),
+    ],
+)
+async def test_a_disk_that_fills_up(
+    wiring: Wiring, monkeypatch: pytest.MonkeyPatch, free: int, level: Level, sentence: str
+) -> None:
+    folder = file_of(wiring, mode=0o640).parent
+    room = {folder: SimpleNamespace(total=10**12, used=10**12 - free, free=free)}
+    monkeypatch.setattr(shutil, "disk_usage", room.__getitem__)
+    found = await ask(wiring)
+    assert sentence in said(found, level)
+    assert [finding.level for finding in found if finding.about == "disk"] == [level]
+    # Without room the file can still be read, and why nothing is booked may lie elsewhere as well.
+    assert "The database is at its newest shape." in said(found, Level.FINE)
+
+
+async def test_a_real_disk_with_little_room(settings: Settings, runtime: VirtualRuntime, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "small", 40) as is_small:
+        if not is_small:
+            pytest.skip("only root may mount a disk, and not on every machine")
+        on_it = msgspec.structs.replace(settings, database_url=f"sqlite:///{tmp_path / 'small' / 'tieout.db'}")
+        async with open_wiring(on_it, runtime=runtime) as wiring:
+            assert re.search(r"disk has only [1-4]?\d MB of room", said(await ask(wiring), Level.BROKEN))
+
+
+async def test_a_write_ahead_log_that_somebody_keeps_from_being_written_back(wiring: Wiring) -> None:
+    path = file_of(wiring, mode=0o640)
+    log = path.with_name(f"{path.name}-wal")
+    async with wiring.db.open_session() as reading:
+        # Who reads keeps the log from being emptied; its length is what is looked at, so nothing need fill it.
+        await reading.execute(text("SELECT count(*) FROM tenant"))
+        await beat(wiring)
+        os.truncate(log, 255_000_000)
+        assert "write-ahead" not in said(await ask(wiring), Level.WARNING)
+        os.truncate(log, 300_000_000)
+        found = said(await ask(wiring), Level.WARNING)
+    assert f"The write-ahead log of {path.name} has grown to 300 MB: something reads for long." in found
+
+
+OTHER_SETTINGS = """
+CREATE FUNCTION public.current_setting(name text) RETURNS text LANGUAGE sql STABLE AS
+$$ SELECT CASE name {} ELSE pg_catalog.current_setting(name) END $$
+"""
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("setting", "value", "level", "sentence"),
+    [
+        ("server_version_num", "120022", Level.WARNING, "PostgreSQL 12 answers, which nobody tends any more"),
+        ("server_version_num", "90624", Level.WARNING, "PostgreSQL 9 answers, which nobody tends any more"),
+        ("server_version_num", "130000", Level.FINE, "PostgreSQL 13 answers."),
+        ("server_version_num", "180001", Level.FINE, "PostgreSQL 18 answers."),
+        ("max_connections", "33", Level.WARNING, "PostgreSQL allows 33 connections; one process may open 17"),
+        ("max_connections", "34", Level.FINE, "PostgreSQL allows 34 connections: 2 processes."),
+    ],
+)
+async def test_a_server_of_another_version_or_with_few_connections(
+    wiring: Wiring, postgres: Cluster, setting: str, value: str, level: Level, sentence: str
+) -> None:
+    """The server says of itself what another one would: a function of ours is found before its own."""
+    name = await postgres.new_database()
+    connection = await asyncpg.connect(postgres.url(name))
+    try:
+        await connection.execute(OTHER_SETTINGS.format(f"WHEN '{setting}' THEN '{value}'"))
+        await connection.execute(f'ALTER DATABASE "{name}" SET search_path = public, pg_catalog')
+    finally:
+        await connection.close()
+    found = await ask(wiring, DATABASE_URL=postgres.url(name))
+    await postgres.drop_database(name)
+    assert sentence in said(found, level)
+    about = "database" if setting == "server_version_num" else "connections"
+    assert [finding.level for finding in found if finding.about == about] == [level]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
