@@ -15,6 +15,7 @@ from core.connections.attach import attach
 from core.connections.disconnect import disconnect
 from core.connections.refresh import put_tokens
 from core.db.models import ConnectionMode, Payment
+from core.errors import NotFoundError
 from core.oauth import Identity, TokenSet
 from core.sync.acts import retry_payment
 from core.sync.adopt import list_adopting, set_adopting
@@ -55,6 +56,7 @@ class Scene:
         self.changes: list[human.Change] = []
         self.archived: list[str] = []
         self.is_closed = False
+        self.has_other_mapping = False
 
     @property
     def wiring(self) -> Any:
@@ -150,6 +152,7 @@ class Scene:
         """Map the first service to another account while something of it is under way."""
         if _count("SELECT count(*) FROM operation WHERE state IN ('planned', 'sent', 'uncertain')"):
             hit("F22")
+        self.has_other_mapping = True
         history = self.theatre.history
         key = self.dice.choice(history.products[1:])
         await self.play.map(key, "Wedding", "Product income", tax=self.theatre.free_code)
@@ -159,12 +162,17 @@ class Scene:
         open_ = "SELECT count(*) FROM sync_item WHERE connection_id = ? AND state IN ('pending', 'working')"
         if _count(open_, self.play.books_id.hex):
             hit("F23")
-        await disconnect(self.wiring, self.play.owner, self.kind)
+        await self._patiently(self._disconnect)
         await self.theatre.step()
-        await self.connect(self.theatre.other_company)
+        await self._patiently(lambda: self.connect(self.theatre.other_company))
         await self.theatre.step()
-        await disconnect(self.wiring, self.play.owner, self.kind)
-        await self.connect(self.play.company)
+        await self._patiently(self._disconnect)
+        await self._patiently(lambda: self.connect(self.play.company))
+
+    async def _disconnect(self) -> None:
+        # Gone already: the answer to the commit was lost, and whoever clicks again is told that nothing is connected.
+        with contextlib.suppress(NotFoundError):
+            await disconnect(self.wiring, self.play.owner, self.kind)
 
     async def connect(self, company: str) -> None:
         """Sign in to a company of the books, as its owner does."""
@@ -175,6 +183,14 @@ class Scene:
             self.wiring, self.play.owner, kind=self.kind, mode=ConnectionMode.OAUTH, identity=identity,
             put_secrets=lambda row: put_tokens(self.wiring, row, tokens),
         )  # fmt: skip
+
+    async def _patiently(self, click: Later) -> None:
+        """Let a person click again where a page said that the database is away."""
+        for _ in range(_PATIENCE):
+            with contextlib.suppress(SQLAlchemyError):
+                await click()
+                return
+        raise AssertionError("the database never came back")
 
     def _options(self) -> dict[str, str]:
         """Return what is known of the company, as its consent tells it again."""
@@ -324,13 +340,12 @@ class Scene:
 
     async def set_adopting(self) -> None:
         """Look before every first send from now on, as the runbook says after a restore (F31)."""
-        for _ in range(_PATIENCE):
-            # Whoever runs it repeats the command while the database is away.
-            with contextlib.suppress(SQLAlchemyError):
-                books = await list_adopting(self.wiring.db)
-                await set_adopting(self.wiring.db, [one.connection_id for one in books], is_on=True)
-                return
-        raise AssertionError("the database never came back")
+
+        async def command() -> None:
+            books = await list_adopting(self.wiring.db)
+            await set_adopting(self.wiring.db, [one.connection_id for one in books], is_on=True)
+
+        await self._patiently(command)
 
 
 def _count(sql: str, *values: Any) -> int:
