@@ -90,6 +90,22 @@ async def test_an_event_is_stored_as_it_came_and_acknowledged(gate: Gate) -> Non
     assert (row.state, row.object_id, row.scope) == (EventState.STORED, "pi_1", "platform")
 
 
+async def test_an_event_that_is_nested_beyond_any_reader_is_stored_as_it_came_and_routed(gate: Gate) -> None:
+    """Answered 400, it would come again for three days and then be lost, whatever it tells of (F33)."""
+    person = await make_person(gate.wiring)
+    row = await make_connection(gate.wiring, person.tenant_id, "stripe")
+    raw = encode(event(account=row.external_id, obj={"a": "?", "id": "pi_1", "object": "payment_intent"}))
+    raw = raw.replace(b'"?"', b"[" * 20_000 + b"]" * 20_000)
+    assert await gate.post(raw, sign(raw)) == 200
+    [stored] = await gate.stored()
+    assert (stored.payload, stored.object_id) == (raw, "pi_1")
+    assert await route_events(gate.wiring.db) == 1
+    [stored] = await gate.stored()
+    assert (stored.state, stored.error) == (EventState.ROUTED, None)
+    async with gate.wiring.db.tenant(person.tenant_id) as session:
+        assert "pi_1" in (await session.execute(select(SyncItem.source_id))).scalars().all()
+
+
 async def test_the_same_event_twenty_times_at_once_is_one_row_and_twenty_yeses(gate: Gate) -> None:
     body = event()
     assert await asyncio.gather(*(gate.send(body) for _ in range(20))) == [200] * 20

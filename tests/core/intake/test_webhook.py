@@ -133,6 +133,10 @@ def test_a_signed_body_that_is_no_event_is_refused(body: Any) -> None:
         b"[" * 100_000,
         b'{"a":' * 100_000,
         b'{"a":' * 60_000 + b"1" + b"}" * 60_000,
+        encode(event()).replace(b'"livemode": false', b'"x": ' + b"[" * 60_000),
+        encode(event()).replace(b'"livemode": false', b'"x": ' + b"]" * 60_000),
+        encode(event()).replace(b'"livemode": false', b'"x": ' + b"[" * 60_000 + b"]" * 60_001),
+        encode(event()).replace(b'"livemode": false', b'"x": "' + b"[" * 60_000 + b"]" * 60_000),
         encode(event()) + b"x",
         b"\xef\xbb\xbf" + encode(event()),
         encode(event()).replace(b'"livemode": false', b'"livemode": NaN'),
@@ -143,11 +147,31 @@ def test_signed_junk_is_refused_without_another_exception(raw: bytes) -> None:
     assert not accepts(raw, sign(raw))
 
 
-@pytest.mark.parametrize("odd", ['"\\ud83d"', '"\\u0000"', "1e400", "9" * 400], ids=["emoji", "nul", "1e400", "long"])
+ODD_VALUES = {
+    "emoji": '"\\ud83d"',
+    "nul": '"\\u0000"',
+    "1e400": "1e400",
+    "long": "9" * 400,
+    "longer than Python counts": "9" * 5_000,
+    "negative and as long": "-" + "9" * 5_000,
+    "nested lists": "[" * 50_000 + "]" * 50_000,
+    "nested objects": '{"a":' * 50_000 + "1" + "}" * 50_000,
+    "nested beside half an emoji": '["\\ud83d", ' + "[" * 50_000 + "]" * 50_000 + "]",
+    "brackets in texts": "[" * 5_000 + r'"]]\\", "}{\""' + "]" * 5_000,
+    "nested in turns": "[" + ",".join(["[" * 2_000 + "]" * 2_000] * 3) + "]",
+}
+
+
+@pytest.mark.parametrize("odd", ODD_VALUES.values(), ids=ODD_VALUES)
 def test_what_people_typed_into_stripe_does_not_make_an_event_junk(odd: str) -> None:
     """Half an emoji where Stripe cut a text is legal JSON: refused, the event would be lost after three days."""
     raw = encode(event()).replace(b'"object": "event"', f'"object": "event", "x": {odd}'.encode())
     assert accepts(raw, sign(raw))
+    behind = encode(event(obj={"description": "?", "id": "pi_1"})).replace(b'"?"', odd.encode())
+    row = row_of(
+        read_event(behind, sign(behind), (SECRET,), START), behind, scope="platform", expects_live=False, now=START
+    )
+    assert (row["object_id"], row["payload"]) == ("pi_1", behind)
 
 
 def test_of_a_key_that_is_there_twice_one_value_is_checked_and_kept() -> None:

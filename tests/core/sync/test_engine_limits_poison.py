@@ -28,6 +28,8 @@ ODD = {
     "a NUL": rb'{"data": {"object": {"id": "pi_7", "description": "a\u0000b"}}}',
     "beyond any double": b'{"data": {"object": {"id": "pi_7", "amount": 1e400}}}',
     "absurdly long": b'{"data": {"object": {"id": "pi_7", "description": "' + b"x" * 900_000 + b'"}}}',
+    "nested beyond any reader": b'{"data": {"object": {"a": ' + b"[" * 50_000 + b"]" * 50_000 + b', "id": "pi_7"}}}',
+    "a number beyond any reader": b'{"data": {"object": {"id": "pi_7", "amount": ' + b"9" * 5_000 + b"}}}",
     "an id of another type": b'{"data": {"object": {"id": ["pi_7"]}}}',
     "an id with a NUL": rb'{"data": {"object": {"id": "pi_\u0000"}}}',
     "an object that is none": b'{"data": {"object": 7}}',
