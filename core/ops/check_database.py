@@ -61,7 +61,7 @@ def check_file(database_url: str) -> Iterator[Finding]:
             f"Everybody on this machine can read {path.name} (mode {mode:o}): names and amounts of all workspaces.",
             f"chmod 640 {path.name}, and the same for its -wal and -shm.",
         )
-    yield _room(shutil.disk_usage(folder).free)
+    yield room_left(shutil.disk_usage(folder).free)
     log = size_of_file(str(path)) - path.stat().st_size
     if log > _LONG_LOG:
         yield Finding(
@@ -145,7 +145,8 @@ def _away(db: Database, exc: Exception) -> Finding:
     )
 
 
-def _room(free: int) -> Finding:
+def room_left(free: int) -> Finding:
+    """Say what so many free bytes on the database's disk mean."""
     if free >= _LITTLE_ROOM:
         return Finding("disk", Level.FINE, f"The database's disk has {free // 1_000_000_000:,} GB of room.")
     return Finding(
