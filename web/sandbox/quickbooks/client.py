@@ -100,6 +100,10 @@ class QuickBooksControl:
     async def activate(self, realm_id: str, entity: str, record_id: str) -> Json:
         return await self._act(realm_id, entity, record_id, "activate")
 
+    async def archive_between(self, realm_id: str, account_id: str, *, after_items: int) -> None:
+        """Let the owner archive an account while the next batch is at work, after so many of its items."""
+        await self._realm("POST", realm_id, "/archive-between", {"account": account_id, "after_items": after_items})
+
     async def set_behaviour(self, realm_id: str, **switches: Any) -> Json:
         """Change preferences and open questions; names: :class:`web.sandbox.quickbooks.company.Behaviour`."""
         return await self._object(realm_id, "PATCH", "/behaviour", switches)

@@ -108,6 +108,14 @@ class Deletion:
     at: datetime
 
 
+@dataclass(frozen=True)
+class Archiving:
+    """While the next batch is at work, the owner archives an account, after so many of its items."""
+
+    account_id: str
+    after_items: int
+
+
 @dataclass
 class Company:
     """The whole state of one realm."""
@@ -133,6 +141,7 @@ class Company:
     counters: Counter[str] = field(default_factory=Counter)
     next_number: int = 1001
     was_reset: bool = False
+    archiving: Archiving | None = None
     _txns: int = 0
     _names: int = 0
     _name_of: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)

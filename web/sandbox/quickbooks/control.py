@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from web.sandbox.quickbooks import books
 from web.sandbox.quickbooks.amounts import decode, encode
-from web.sandbox.quickbooks.company import Behaviour, Company, Fields, Record
+from web.sandbox.quickbooks.company import Archiving, Behaviour, Company, Fields, Record
 from web.sandbox.quickbooks.consent import token_answer
 from web.sandbox.quickbooks.errors import Refused
 from web.sandbox.quickbooks.fields import BY_PATH
@@ -113,7 +113,18 @@ def _document_routes(world: World) -> list[HTTPRouteHandler]:
     def act(request: AnyRequest) -> Response[bytes]:
         return _answer(lambda: _act(_company(world, request), _record(world, request), request, world.clock.now()))
 
-    return [list_documents, read, create, edit, act]
+    @post(_REALM + "/archive-between", status_code=200)
+    async def archive_between(request: AnyRequest) -> Response[bytes]:
+        body = await _body(request)
+
+        def work() -> Any:
+            company = _company(world, request)
+            company.archiving = Archiving(company.get("Account", str(body["account"])).id, int(body["after_items"]))
+            return {"account": company.archiving.account_id}
+
+        return _answer(work)
+
+    return [list_documents, read, create, edit, act, archive_between]
 
 
 def _token_routes(world: World) -> list[HTTPRouteHandler]:

@@ -131,7 +131,15 @@ def batch(company: Company, body: Any, request_id: str | None, now: datetime) ->
         raise Refused("1040", f"Batch size exceeds allowed limit : {len(items)} items, limit {BATCH_LIMIT}")
     if request_id is not None:
         check_form(request_id)
-    return {"BatchItemResponse": [_batch_item(company, item, request_id, now) for item in items]}
+    archiving, company.archiving = company.archiving, None
+    answers = []
+    for number, item in enumerate(items):
+        if archiving is not None and number == archiving.after_items:
+            account = company.get("Account", archiving.account_id)
+            account.fields["Active"], account.updated = False, now
+            account.sync_token += 1
+        answers.append(_batch_item(company, item, request_id, now))
+    return {"BatchItemResponse": answers}
 
 
 def _batch_item(company: Company, item: Any, request_id: str | None, now: datetime) -> Fields:

@@ -100,6 +100,11 @@ class XeroControl:
         body = {"after_elements": after_elements, "status": status}
         await self._tenant("POST", tenant_id, "/break", body)
 
+    async def archive_between(self, tenant_id: str, account_id: str, *, after_elements: int) -> None:
+        """Let the owner archive an account while the next write is at work, after so many elements."""
+        body = {"after_elements": after_elements, "archives": account_id}
+        await self._tenant("POST", tenant_id, "/break", body)
+
     async def connect(self, tenant_id: str, *, user: str | None = None, scope: str | None = None) -> Tokens:
         """Give the configured app access without the consent page."""
         told = {"user": user, "scope": scope}

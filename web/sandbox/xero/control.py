@@ -55,10 +55,11 @@ class Expiry(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Failing(msgspec.Struct, forbid_unknown_fields=True):
-    """The next write dies after so many elements."""
+    """The next write dies after so many elements, or loses an account there."""
 
     after_elements: int = 0
     status: int = 500
+    archives: str | None = None
 
 
 def control_routes(world: World) -> list[HTTPRouteHandler]:
@@ -198,7 +199,7 @@ def _meter_routes(world: World) -> list[HTTPRouteHandler]:
 
     def break_next(call: ControlCall[Failing]) -> Any:
         organisation = _organisation(world, call)
-        organisation.breaks.append(Break(call.data.after_elements, call.data.status))
+        organisation.breaks.append(Break(call.data.after_elements, call.data.status, call.data.archives))
         return {"waiting": len(organisation.breaks)}
 
     return [

@@ -33,6 +33,8 @@ class Behaviour(msgspec.Struct, kw_only=True):
 
     period_lock_date: date | None = None
     end_of_year_lock_date: date | None = None
+    is_adviser: bool = False
+    """Whoever signed in is an adviser, whom the period lock date does not stop."""
     approvals_left: int | None = None
     """Approved sales invoices that a small plan still allows. None = no limit."""
     throttle: bool = True
@@ -57,10 +59,11 @@ class Behaviour(msgspec.Struct, kw_only=True):
 
 @dataclass
 class Break:
-    """The next write dies in the middle."""
+    """The next write dies in the middle; or, with ``archives``, the owner archives that account meanwhile."""
 
     after_elements: int
     status: int
+    archives: str | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,7 @@ class Organisation:
         """Refuse what lies in a locked period."""
         behaviour = self.behaviour
         for name, lock in (
-            ("period lock date", behaviour.period_lock_date),
+            ("period lock date", None if behaviour.is_adviser else behaviour.period_lock_date),
             ("end of year lock date", behaviour.end_of_year_lock_date),
         ):
             if lock is not None and day <= lock:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from web.sandbox.faults import FaultAnswer
-from web.sandbox.xero import settling
+from web.sandbox.xero import lists, settling
 from web.sandbox.xero.call import Call
 from web.sandbox.xero.endpoints import Endpoint
 from web.sandbox.xero.errors import (
@@ -19,6 +19,7 @@ from web.sandbox.xero.errors import (
     validation_errors,
 )
 from web.sandbox.xero.fields import clean
+from web.sandbox.xero.organisation import Break
 from web.sandbox.xero.records import Json, Note
 from web.sandbox.xero.render import allocation
 
@@ -47,7 +48,8 @@ def write_all(call: Call, endpoint: Endpoint, body: Any, order: Order) -> Json:
     failed: list[Json] = []
     for number, raw in enumerate(elements):
         if broken is not None and number >= broken.after_elements:
-            raise Stopped(_broken(broken.status, call.new_id()))
+            _interrupt(call, broken)
+            broken = None
         element, is_good = _write_one(call, endpoint, raw, order)
         shown.append(element)
         if not is_good:
@@ -55,7 +57,7 @@ def write_all(call: Call, endpoint: Endpoint, body: Any, order: Order) -> Json:
         organisation.counters["elements"] += 1
         organisation.counters[f"elements {endpoint.path}"] += 1
     if broken is not None:
-        raise Stopped(_broken(broken.status, call.new_id()))
+        _interrupt(call, broken)
     if failed and order.summarize:
         if before is not None:
             organisation.__dict__.update(before)
@@ -77,6 +79,14 @@ def elements_of(path: str, body: Any) -> list[Any]:
     if not elements or len(elements) > _MAX_ELEMENTS:
         raise bad_data("between 1 and 1000 elements expected")
     return elements
+
+
+def _interrupt(call: Call, broken: Break) -> None:
+    """Die here, or let the owner archive an account between two elements."""
+    if broken.archives is None:
+        raise Stopped(_broken(broken.status, call.new_id()))
+    lists.archive(call, call.organisation.accounts[broken.archives])
+    call.undo.clear()
 
 
 def _broken(status: int, instance: str) -> FaultAnswer:
