@@ -18,6 +18,7 @@ class Reason(StrEnum):
     NOT_STARTED = "not_started"
     SETTLEMENT_PENDING = "settlement_pending"
     RATE_PENDING = "rate_pending"
+    PERIOD_UNSURE = "period_unsure"
     RATE_LIMITED = "rate_limited"
     PROVIDER_DOWN = "provider_down"
     OUTCOME_UNKNOWN = "outcome_unknown"
@@ -130,6 +131,12 @@ WORDING: dict[Reason, Wording] = {
         "Waiting for the exchange rate in {books}",
         "The exchange rate of the invoice’s day is not read yet",
         "The invoice is in {currency}. We ask {books} for its rate of that day, then post. No action needed.",
+        Action.NONE,
+    ),
+    Reason.PERIOD_UNSURE: Wording(
+        "Asking {books} whether {date} is still open",
+        "Whether {date} is closed in {books} is not read yet",
+        "We never write into a closed month, so we ask first, then post. No action needed.",
         Action.NONE,
     ),
     Reason.RATE_LIMITED: Wording(

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.accounting import registry
@@ -16,7 +16,7 @@ from core.clock import Runtime
 from core.connections.access import access_token
 from core.connections.providers import open_books
 from core.connections.status import note_broken
-from core.db.models import Connection, ItemKind, ItemState, Lane, Payment, PaymentState, SyncItem
+from core.db.models import BooksAccount, Connection, ItemKind, ItemState, Lane, Payment, PaymentState, SyncItem
 from core.db.session import Database
 from core.errors import (
     AccessExpiredError,
@@ -223,6 +223,7 @@ class BooksLane(LaneWork):
         # Items that stop on what was last read of the books' settings; and whether these were read in this lease.
         self.settings_wanted: list[UUID] = []
         self.has_fresh_settings = False
+        self._settings_read_at: datetime | None = None
         # Whether calls that carried several documents may have to be repeated, or were cut off.
         self.has_open_batches = False
 
@@ -252,6 +253,13 @@ class BooksLane(LaneWork):
         """Go back to what the lane was before a transaction that was undone."""
         self.failures, self.paused, self.paused_until = before.failures, before.paused, before.paused_until
         self.rates_wanted, self.settings_wanted = before.rates_wanted, before.settings_wanted
+
+    async def settings_read_at(self, session: AsyncSession) -> datetime | None:
+        """Return when these books last said how they are set up; None: never."""
+        if self._settings_read_at is None:
+            read = select(func.max(BooksAccount.read_at)).where(BooksAccount.connection_id == self.claim.connection_id)
+            self._settings_read_at = (await session.execute(read)).scalar_one()
+        return self._settings_read_at
 
     def take_settings(self, connection: Connection | None) -> None:
         """Prepare by these settings of the books from now on; None: they could not be had, and stay as they are."""

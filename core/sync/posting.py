@@ -8,12 +8,11 @@ Which documents an item means is decided by :mod:`core.sync.planners`; here ever
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db.models import (
     AttemptOutcome,
-    BooksAccount,
     ItemKind,
     ItemState,
     Payment,
@@ -142,8 +141,9 @@ class Posting(PostingSettling):
         """Whether the books were not asked how they are set up since this item was offered or retried."""
         if reason not in BY_SETTINGS or self.lane.has_fresh_settings:
             return False
-        read = select(func.max(BooksAccount.read_at)).where(BooksAccount.connection_id == self.connection_id)
-        read_at = (await self.session.execute(read)).scalar_one()
+        if reason is Reason.PERIOD_UNSURE:
+            return True
+        read_at = await self.lane.settings_read_at(self.session)
         return read_at is None or read_at < self.item.changed_at
 
     def _await_settings(self, stop: StopError) -> None:

@@ -28,7 +28,13 @@ from core.sync.lane_work import BooksLane
 from core.sync.posting_state import Pass, PostingState
 
 BY_SETTINGS = frozenset(
-    {Reason.PERIOD_CLOSED, Reason.CURRENCY_NOT_ENABLED, Reason.ACCOUNT_INACTIVE, Reason.TAX_CODE_MISFIT}
+    {
+        Reason.PERIOD_CLOSED,
+        Reason.PERIOD_UNSURE,
+        Reason.CURRENCY_NOT_ENABLED,
+        Reason.ACCOUNT_INACTIVE,
+        Reason.TAX_CODE_MISFIT,
+    }
 )
 """Reasons that follow from how the books are set up, as far as we know: a person may have changed it there."""
 

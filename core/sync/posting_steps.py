@@ -1,6 +1,7 @@
 """What an item needs next: the documents as frozen, and the one call that comes now with its intent written down."""
 
 from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
 from uuid import uuid4
 
 from sqlalchemy import func, select
@@ -16,6 +17,8 @@ from core.db.models import (
     OperationState,
     PaymentState,
 )
+from core.errors import StopError
+from core.reasons import Reason
 from core.sync.documents import CUSTOMER, thaw
 from core.sync.operations import (
     Move,
@@ -26,6 +29,19 @@ from core.sync.operations import (
 )
 from core.sync.planners import customer_for
 from core.sync.posting_plan import PostingPlan
+
+SETTINGS_LAST = timedelta(hours=1)
+"""So long we take the books' word for which days are closed, where a document belongs to a month gone by."""
+
+MONTH_RUNS_ON = timedelta(days=1)
+"""Nobody closes a month while its last day is still booked; that costs no question."""
+
+
+class PeriodUnsureError(StopError):
+    """The month of a document may have been closed since the books were asked: not all of them refuse (Xero)."""
+
+    def __init__(self, day: date) -> None:
+        super().__init__(Reason.PERIOD_UNSURE, {"date": day.isoformat()})
 
 
 class NextRoundError(Exception):
@@ -60,7 +76,18 @@ class PostingSteps(PostingPlan):
             if link is None:
                 return await self._make(needed)
             ids[needed.step] = link.external_id
+        if self.pass_.shelf.operation(row) is None:
+            await self._ask_of_months_gone_by(document.date)
         return self._document_step(row, document, ids)
+
+    async def _ask_of_months_gone_by(self, day: date) -> None:
+        """A closed month is never written to, also where the books would let whoever signed in do it (bookkeeping)."""
+        running = (self.now - MONTH_RUNS_ON).date()
+        if (day.year, day.month) >= (running.year, running.month) or self.lane.has_fresh_settings:
+            return
+        read_at = await self.lane.settings_read_at(self.session)
+        if read_at is None or self.now - read_at > SETTINGS_LAST:
+            raise PeriodUnsureError(day)
 
     async def _make(self, document: Support) -> Step:
         """Return the call that will bring a customer, item or payee; whoever asked for it first began it."""

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from core.config import Settings
 from core.connections.attach import Person as Owner
 from core.connections.attach import attach
 from core.connections.refusals import ConnectError
-from core.db.models import Connection, ConnectionMode, ItemState, Payment, SyncItem
+from core.db.models import BooksAccount, Connection, ConnectionMode, ItemState, Payment, SyncItem
 from core.oauth import Identity
 from core.reasons import WORDING, Reason, Wording
 from core.sync.acts import resume_posting, retry_all, retry_payment, stop_posting
@@ -53,6 +54,24 @@ class Scene:
         # No parameter of the sentence is missing.
         assert "…" not in f"{said.short}{said.title}{said.explanation}"
         return item.reason, said
+
+    async def sell_unheard(self, step: str = "R1") -> None:
+        """Sell while none of Stripe's events arrives."""
+        await self.play.stripe.set_knobs(drop=".")
+        await self.story.sell(step, self.story.line(SERVICE, 40000, 8.25), fee=0)
+        self.play.runtime.forward(seconds=10)
+        await self.play.sandbox.flush()
+
+    async def hear(self) -> None:
+        """Let Stripe say it all again."""
+        await self.play.stripe.set_knobs()
+        await self.play.stripe.resend(self.play.business)
+        await self.settle()
+
+    async def asked_at(self) -> set[datetime]:
+        """Return the moments at which the books were last asked how they are set up."""
+        async with self.play.wiring.db.tenant(self.play.owner.tenant_id) as session:
+            return set((await session.execute(select(BooksAccount.read_at))).scalars())
 
     async def retry(self) -> int:
         async with self.play.wiring.db.tenant(self.play.owner.tenant_id, write=True) as session:
@@ -136,6 +155,35 @@ async def test_a_month_that_was_opened_again_is_written_to_on_retry(stage: Stage
         await scene.hand.close_books(None)
         assert await scene.retry() == 1
         await scene.stands_once()
+
+
+async def test_a_month_that_was_closed_unknown_to_us_is_not_written_to_by_an_adviser(stage: Stage) -> None:
+    """Xero's period lock does not stop an adviser's connection, and what we know of it is as old as our last look."""
+    async with stage("xero") as scene:
+        await scene.sell_unheard()
+        scene.play.runtime.forward(hours=31 * 24)
+        control = XeroHand(scene.play).control
+        await control.set_behaviour(scene.play.company, period_lock_date="2026-03-31", is_adviser=True)
+        await scene.hear()
+        assert (await scene.stopped())[0] is Reason.PERIOD_CLOSED
+        await scene.nothing_stands()
+        await scene.hand.close_books(None)
+        assert await scene.retry() == 1
+        await scene.stands_once()
+
+
+@everywhere
+@pytest.mark.parametrize(("days", "asked"), [(31, 1), (3, 0)])
+async def test_books_are_asked_once_about_months_gone_by(stage: Stage, kind: str, days: int, asked: int) -> None:
+    async with stage(kind) as scene:
+        await scene.sell_unheard("R1")
+        await scene.sell_unheard("R2")
+        scene.play.runtime.forward(hours=days * 24)
+        before = await scene.asked_at()
+        await scene.hear()
+        assert await scene.play.open_items() == []
+        assert await scene.hand.count_sales() == 2
+        assert len(await scene.asked_at() - before) == asked
 
 
 @everywhere
