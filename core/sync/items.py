@@ -303,18 +303,23 @@ async def _compare(session: AsyncSession, payment: Payment, item: SyncItem, *, n
     invoice = (await session.execute(statement)).scalar_one_or_none()
     if invoice is None:
         return
-    is_home = payment.currency == invoice.currency.lower()
-    expected = payment.amount_minor if is_home else payment.settled_minor
-    if expected is None or expected == invoice.total_minor:
+    off = off_by(payment, invoice)
+    if off is None:
         return
     connection = await session.get_one(Connection, item.connection_id)
     item.state, item.due_at, item.reason = ItemState.NEEDS_ATTENTION, None, Reason.TOTALS_DIFFER
-    item.reason_detail = {
-        "books": registry.get(connection.kind).display_name,
-        **difference(invoice.total_minor, expected, invoice.currency),
-    }
+    item.reason_detail = {"books": registry.get(connection.kind).display_name, **off}
     item.changed_at = now
     mirror(payment, PaymentState.NEEDS_ATTENTION, item)
+
+
+def off_by(payment: Payment, sold: BooksDocument) -> dict[str, object] | None:
+    """Return by how much an invoice or a receipt is off what Stripe says of its payment; None where it is not."""
+    is_home = payment.currency == sold.currency.lower()
+    expected = payment.amount_minor if is_home else payment.settled_minor
+    if expected is None or expected == sold.total_minor:
+        return None
+    return difference(sold.total_minor, expected, sold.currency)
 
 
 def difference(found_minor: int, expected_minor: int, currency: str) -> dict[str, object]:

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import func, select
 
-from core.books.documents import MoneyDocument
+from core.books.documents import DocumentKind, MoneyDocument
 from core.books.effects import clearing_effects
 from core.books.ledger_lines import currency_of
 from core.books.roles import AccountRole
@@ -17,19 +17,22 @@ from core.db.models import (
     ItemKind,
     Operation,
     OperationState,
+    Payment,
     RoleVersion,
     SyncItem,
 )
 from core.errors import StopError
 from core.reasons import Reason
 from core.sync.documents import freeze, thaw
-from core.sync.items import difference, is_begun
+from core.sync.items import difference, is_begun, off_by
 from core.sync.planners import after_freeze, plan
 from core.sync.planners.offers import offer_late_fees
 from core.sync.posting_state import PostingState
 
 _GROWING = frozenset({ItemKind.REFUND, ItemKind.DISPUTE, ItemKind.PAYOUT})
 """Kinds whose story goes on after its first documents stand: a dispute is lost, a payout comes back."""
+
+_SOLD = frozenset({DocumentKind.INVOICE, DocumentKind.SALES_RECEIPT})
 
 
 class PostingPlan(PostingState):
@@ -182,10 +185,20 @@ class PostingPlan(PostingState):
         if self.payment is not None:
             self.pass_.booked[self.payment.id] = self.payment
             self.pass_.posted.payments += self.item.done == 0
+            self._compare_with_news(self.payment)
         self._finish()
         self._tell_waiting()
         if self.item.kind is ItemKind.FEES:
             await offer_late_fees(self.session, self.item, now=self.now)
+
+    def _compare_with_news(self, payment: Payment) -> None:
+        """Stop when Stripe has changed the amount of a sale while it was under way: later nobody would look (F22)."""
+        sold = (row for row in self._rows() if row.kind in _SOLD)
+        off = next((off for row in sold if (off := off_by(payment, row)) is not None), None)
+        if off is not None and self.item.done == 0:
+            # The news is told once: a person who retries has compared both.
+            self.item.done = self.item.wanted
+            raise StopError(Reason.TOTALS_DIFFER, off)
 
 
 def _once_more(document: MoneyDocument, times: int) -> MoneyDocument:
