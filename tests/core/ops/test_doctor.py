@@ -205,7 +205,7 @@ async def test_a_real_disk_with_little_room(settings: Settings, runtime: Virtual
             broken = said(await ask(wiring), Level.BROKEN)
         assert re.search(r"disk has only [1-4]?\d MB of room", broken)
         # Without room the file can still be read, and why nothing is booked may lie elsewhere as well.
-        assert "The database is empty" in broken
+        assert "No worker is alive" in broken
 
 
 async def test_a_write_ahead_log_that_somebody_keeps_from_being_written_back(wiring: Wiring) -> None:
