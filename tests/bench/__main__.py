@@ -12,6 +12,7 @@ from pathlib import Path
 from core.logging import configure_logging
 from tests.bench import engine, engine_calls, engine_workers, hold, intake, payments, rest
 from tests.bench.figures import Figure, machine, markdown_table, note, plain_table
+from tests.bench.peer import measure as peer
 from tests.loopback import forbid_the_network
 from tests.postgres import NoServerError
 
@@ -29,8 +30,9 @@ MEASUREMENTS: dict[str, Callable[[Path], list[Figure]]] = {
     "engine-calls": engine_calls.backlog,
     "engine-workers": engine_workers.on_postgres,
     "hold": hold.on_postgres,
+    "peer": peer.dj_stripe,
 }
-ON_REQUEST = {"engine", "engine-postgres", "engine-calls", "engine-workers", "payments-postgres", "hold"}
+ON_REQUEST = {"engine", "engine-postgres", "engine-calls", "engine-workers", "payments-postgres", "hold", "peer"}
 """Not among those that run when none is named: with it, all of them take too long."""
 
 

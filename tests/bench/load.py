@@ -29,6 +29,7 @@ class Job(msgspec.Struct, kw_only=True):
     count: int
     connections: int = 32
     per_second: float | None = None
+    path: str = "/webhooks/stripe"
 
 
 class Result(msgspec.Struct, kw_only=True):
@@ -58,7 +59,7 @@ def _limit_s(job: Job) -> float:
 
 
 class _Caller(asyncio.Protocol):
-    """One keep-alive connection. The answers have no body, so the end of the head is the end of the answer."""
+    """One keep-alive connection. Ours answers without a body; a peer says in its head how long its body is."""
 
     def __init__(self) -> None:
         self._answer: asyncio.Future[int] | None = None
@@ -70,8 +71,9 @@ class _Caller(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        if self._buffer.endswith(b"\r\n\r\n") and self._answer is not None:
-            status, self._buffer = int(self._buffer[9:12]), b""
+        head, is_whole, body = self._buffer.partition(b"\r\n\r\n")
+        if is_whole and len(body) >= _body_length(head) and self._answer is not None:
+            status, self._buffer = int(head[9:12]), b""
             self._answer.set_result(status)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -86,7 +88,7 @@ class _Caller(asyncio.Protocol):
 
 async def _run(job: Job) -> Result:
     requests: Iterable[tuple[str, bytes]] = (
-        (event_id, _request(body)) for event_id, body in bodies(job.templates, job.run, job.count)
+        (event_id, _request(job.path, body)) for event_id, body in bodies(job.templates, job.run, job.count)
     )
     if job.per_second is None:
         requests = list(requests)
@@ -146,9 +148,14 @@ async def _call(caller: _Caller, event_id: str, request: bytes, since: float, re
         result.refused += 1
 
 
-def _request(body: bytes) -> bytes:
+def _body_length(head: bytes) -> int:
+    _, is_there, rest = head.lower().partition(b"\r\ncontent-length:")
+    return int(rest.partition(b"\r\n")[0]) if is_there else 0
+
+
+def _request(path: str, body: bytes) -> bytes:
     head = (
-        f"POST /webhooks/stripe HTTP/1.1\r\nHost: {HOST}\r\nUser-Agent: Stripe/1.0\r\nAccept: */*\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nUser-Agent: Stripe/1.0\r\nAccept: */*\r\n"
         "Content-Type: application/json; charset=utf-8\r\nCache-Control: no-cache\r\n"
         f"Stripe-Signature: {signature(body, WEBHOOK_SECRET)}\r\nContent-Length: {len(body)}\r\n\r\n"
     )

@@ -106,12 +106,21 @@ def running_sandbox(webhook_url: str, log: Path) -> Iterator[Running]:
 
 
 @contextmanager
-def _running(words: list[str], environ: dict[str, str], port: int, first_page: str, log: Path) -> Iterator[Running]:
+def running_module(python: Path, words: list[str], environ: dict[str, str], port: int, log: Path) -> Iterator[Running]:
+    """Run a module of another environment's ``python`` until the block ends; it answers ``/health``."""
+    with _running(words, environ, port, "/health", log, python=str(python)) as running:
+        yield running
+
+
+@contextmanager
+def _running(
+    words: list[str], environ: dict[str, str], port: int, first_page: str, log: Path, *, python: str = sys.executable
+) -> Iterator[Running]:
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     with log.open("ab") as out:
         born = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", *words],
+            [python, "-m", *words],
             env={**inherited, **environ},
             stdout=out,
             stderr=out,
