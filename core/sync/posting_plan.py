@@ -109,8 +109,11 @@ class PostingPlan(PostingState):
         begun = await self.session.execute(select(SyncItem.id).where(SyncItem.id == self.item.id, is_begun()))
         if begun.first() is not None:
             return
-        planned = self._parts(await plan(self.session, self.item, self.lane.profile))
-        if planned == [thaw(row.kind, row.content) for row in rows] and not await self._was_refused(rows):
+        planned = await plan(self.session, self.item, self.lane.profile)
+        as_frozen = self._parts(planned) == [thaw(row.kind, row.content) for row in rows]
+        if as_frozen and not await self._was_refused(rows):
+            # The connection may have ended meanwhile, which lets go of what was taken up (F23).
+            await after_freeze(self.session, self.item, planned)
             return
         for row in rows:
             row.state = DocumentState.DROPPED

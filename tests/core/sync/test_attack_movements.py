@@ -483,6 +483,23 @@ async def test_what_was_in_flight_and_not_sent_goes_to_books_that_were_connected
     assert balance(again, "Stripe fees") == 0
 
 
+@ON_SQLITE
+async def test_fees_that_were_not_sent_are_taken_up_again_by_the_company_that_is_back(shop: Studio) -> None:
+    """Taken up by nobody they were offered again by whoever had just booked them, without end."""
+    await tell(shop, moved(shop, 1, "charge", 43300, source="ch_1", fee=500))
+    shop.runtime.forward(seconds=3 * 86400)
+    lane, item_id, step = await fly(shop, "2026-03-02")
+    assert await engine.advance(lane, item_id, Report(step, error=NotSentError("no line"))) is None
+    await lanes.release(shop.wiring.db, lane.claim, next_call_at=None)
+    await shop.disconnect()
+    again = await equip(await shop.connect(shop.books.external_id))
+    await settle(again, days=1)
+    assert balance(again, "Stripe fees") == 500
+    (row,) = await again.rows(BalanceTransaction)
+    assert row.fee_item_id == item_id
+    assert await again.worker.step() == 0
+
+
 # -- odd facts
 
 
