@@ -155,7 +155,7 @@ class Scene:
         self.has_other_mapping = True
         history = self.theatre.history
         key = self.dice.choice(history.products[1:])
-        await self.play.map(key, "Wedding", "Product income", tax=self.theatre.free_code)
+        await self._patiently(lambda: self.play.map(key, "Wedding", "Product income", tax=self.theatre.free_code))
 
     async def change_company(self) -> None:
         """Disconnect with work under way, connect another company, and come back to the first."""
