@@ -60,7 +60,8 @@ def _everything_ends(scene: Scene, ledger: Ledger) -> None:
     """N8 and N9: nothing is under way for ever, and what is not in the books says why."""
     from tests.simulation.seed import open_items
 
-    assert open_items() == [], open_items()
+    still_open = open_items(scene.runtime.now())
+    assert still_open == [], still_open
     standing = ledger.all("SELECT kind, reason FROM sync_item WHERE state = 'working'")
     assert standing == [], [tuple(row) for row in standing]
     changed = {

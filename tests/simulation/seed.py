@@ -1,6 +1,7 @@
 """One seed: things happen, things go wrong, everything heals, and then the books must hold what Stripe holds."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from random import Random
 from typing import Any
 
@@ -106,7 +107,7 @@ async def come_to_rest(scene: Scene, *, hours: float) -> None:
     theatre.runtime.forward(hours=hours)
     await theatre.quiet()
     for number in range(ROUNDS):
-        if not open_items() and not _wants_sign_in():
+        if not open_items(theatre.runtime.now()) and not _wants_sign_in():
             return
         await _do_what_is_asked(scene)
         theatre.runtime.forward(seconds=(20, 600, 4 * 3600, 25 * 3600)[min(number // 3, 3)])
@@ -149,15 +150,16 @@ async def _retry(scene: Scene, item_id: Any) -> None:
     await scene.wiring.db.unit(click)
 
 
-def open_items() -> list[dict[str, Any]]:
-    """Return what is not settled, by the database alone."""
+def open_items(now: datetime) -> list[dict[str, Any]]:
+    """Return what is not settled ``now``, by the database alone."""
     database = disk.peek()
     try:
         rows = database.execute(
-            "SELECT i.kind, i.source_id, i.state, i.reason, i.reason_detail, i.provider_text, i.due_at, i.tries"
+            "SELECT i.kind, i.source_id, i.state, i.reason, i.reason_detail, i.provider_text, i.due_at, i.tries,"
+            " i.due_at <= ? AS is_due"
             " FROM sync_item i JOIN connection c ON c.id = i.connection_id"
             " WHERE i.state NOT IN ('done', 'ignored') AND c.status <> 'closed'"
-            f" AND i.kind NOT IN ({', '.join('?' * len(STANDING))})", STANDING,
+            f" AND i.kind NOT IN ({', '.join('?' * len(STANDING))})", (now.strftime("%Y-%m-%d %H:%M:%S.%f"), *STANDING),
         ).fetchall()  # fmt: skip
     finally:
         database.close()
@@ -165,7 +167,6 @@ def open_items() -> list[dict[str, Any]]:
 
 
 def _only_looks_again(row: Any) -> bool:
-    """What may still change at Stripe is read again some days later: nothing waits for that."""
-    return (
-        str(row["kind"]).startswith("fetch_") and row["state"] == "pending" and not row["reason"] and not row["tries"]
-    )
+    """What may still change at Stripe is read again some days later: nothing waits for that, until it is overdue."""
+    is_at_rest = row["state"] == "pending" and not row["reason"] and not row["tries"]
+    return str(row["kind"]).startswith("fetch_") and is_at_rest and not row["is_due"]
