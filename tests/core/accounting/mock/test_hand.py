@@ -82,6 +82,15 @@ async def test_a_sale_of_somebody_else_is_open_and_not_ours(bench: MockBench) ->
     assert (found.customer_name, found.note, found.total_minor) == ("Ana Lima", "H-1 by hand", 1000)
 
 
+async def test_the_id_of_a_deleted_document_is_never_given_to_another(bench: MockBench) -> None:
+    posted = await receipt(bench)
+    bench.hand.delete(DocumentKind.SALES_RECEIPT, posted.external_id)
+
+    other = bench.hand.add_sale(DocumentKind.SALES_RECEIPT, date(2026, 3, 7), 5_000)
+
+    assert other != posted.external_id
+
+
 async def test_a_deleted_document_is_gone_and_its_key_still_answers(bench: MockBench) -> None:
     desk = await furnish(bench)
     write = await freeze(desk, a_document(desk, "payout"))
