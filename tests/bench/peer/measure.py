@@ -168,7 +168,7 @@ def _compare(
 
 
 def _gunicorn(port: int) -> list[str]:
-    # This kind of worker, because gunicorn's plain worker closes the connection after each answer, and the load keeps its own open.
+    # Not gunicorn's plain worker: it closes the connection after each answer, and the load keeps its own open.
     words = ["--worker-class", "gthread", "--threads", _THREADS, "--workers", "1", "--keep-alive", "75"]
     place = ["--pythonpath", str(_HERE), "--bind", f"127.0.0.1:{port}", "--no-control-socket"]
     return ["gunicorn", *words, *place, "--log-level", "warning", "project:application"]
