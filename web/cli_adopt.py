@@ -70,7 +70,7 @@ async def _begin(wiring: Wiring, books: list[Adopting]) -> int:
 
 async def _end(wiring: Wiring, books: list[Adopting], *, anyway: bool) -> int:
     adopting = [one for one in books if one.is_on]
-    early = [one for one in adopting if one.undone]
+    early = [one for one in adopting if one.undone and not one.is_closed]
     if early and not anyway:
         for one in early:
             _say(_line(one))
@@ -79,8 +79,14 @@ async def _end(wiring: Wiring, books: list[Adopting], *, anyway: bool) -> int:
             "Leave it on until this is empty; it costs one look-up for each entry."
         )
         return 1
-    await set_adopting(wiring.db, [one.connection_id for one in adopting], is_on=False)
-    _say(f"Off for {len(adopting)} sets of books.")
+    ends = [one for one in adopting if anyway or not one.undone]
+    await set_adopting(wiring.db, [one.connection_id for one in ends], is_on=False)
+    _say(f"Off for {len(ends)} sets of books.")
+    if len(ends) < len(adopting):
+        _say(
+            f"It stays on for {len(adopting) - len(ends)} that are no longer connected: what waits there is looked up "
+            "should they come back."
+        )
     return 0
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy.orm import aliased
 
-from core.db.models import POSTED_KINDS, Connection, ItemKind, ItemState, SyncItem, Tenant
+from core.db.models import POSTED_KINDS, Connection, ConnectionStatus, ItemKind, ItemState, SyncItem, Tenant
 from core.db.session import Database
 
 OPTION, YES = "adopt", "yes"
@@ -20,12 +21,22 @@ _ROUNDS = frozenset({ItemKind.KEEP_ALIVE, ItemKind.VERIFY, ItemKind.DRY_RUN})
 
 @dataclass(frozen=True, slots=True)
 class Adopting:
-    """One set of books. ``undone``: how many items of its workspace may still send something for the first time."""
+    """One set of books.
+
+    Attributes:
+        connection_id: theirs.
+        workspace: whose they are.
+        books: what the company is called.
+        is_on: whether everything is looked up there before it is sent for the first time.
+        is_closed: they are no longer connected; what waits there goes on should they come back.
+        undone: how many items may still send something for the first time there.
+    """
 
     connection_id: UUID
     workspace: str
     books: str
     is_on: bool
+    is_closed: bool
     undone: int
 
 
@@ -34,11 +45,15 @@ async def list_adopting(db: Database, tenant_id: UUID | None = None) -> list[Ado
     # Across tenants on purpose: a database is restored as a whole, by whoever runs the installation.
     async with db.system() as session:
         now = await db.now(session)
+        stripe = aliased(Connection)
+        of_stripe = select(stripe.id).where(stripe.tenant_id == SyncItem.tenant_id, stripe.kind == "stripe")
         count = (
             select(func.count(SyncItem.id))
             .where(
                 SyncItem.tenant_id == Connection.tenant_id,
                 SyncItem.kind.not_in(_ROUNDS),
+                # Its own, and Stripe's, which may make more. What waits in other books is looked up there.
+                or_(SyncItem.connection_id == Connection.id, SyncItem.connection_id.in_(of_stripe)),
                 or_(
                     SyncItem.due_at <= now,
                     SyncItem.state == ItemState.BLOCKED,
@@ -56,7 +71,14 @@ async def list_adopting(db: Database, tenant_id: UUID | None = None) -> list[Ado
             .order_by(Tenant.name, Connection.created_at)
         )
         return [
-            Adopting(row.id, name, row.external_name, (row.options or {}).get(OPTION) == YES, undone)
+            Adopting(
+                connection_id=row.id,
+                workspace=name,
+                books=row.external_name,
+                is_on=(row.options or {}).get(OPTION) == YES,
+                is_closed=row.status is ConnectionStatus.CLOSED,
+                undone=undone,
+            )
             for row, name, undone in await session.execute(statement)
         ]
 

@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import anyio
 import pytest
+from sqlalchemy import select
 
 from core.clock import SystemRuntime
-from core.db.models import Connection, ItemKind
+from core.db.models import Connection, ConnectionStatus, ItemKind, ItemState, SyncItem
 from core.sync.items import enqueue
 from core.wiring import Wiring
 from tests.e2e.processes import environment
@@ -64,6 +65,33 @@ async def test_it_begins_for_all_and_ends_when_all_is_done(environ: Wiring, caps
     assert await options() == [{"scope": "kept", "adopt": "yes"}, {"scope": "kept"}]
     assert await _tieout("adopt", "off", "--anyway") == 0
     assert await options() == [{"scope": "kept"}] * 2
+
+
+async def test_what_waits_in_books_that_were_left_keeps_it_on_there_alone(
+    environ: Wiring, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tenant = await make_tenant(environ, name="Anna Berg")
+    left = await make_connection(environ, tenant.id, external_id="1", status=ConnectionStatus.CLOSED)
+    used = await make_connection(environ, tenant.id, external_id="2")
+    async with environ.db.tenant(tenant.id, write=True) as session:
+        await enqueue(
+            session, tenant_id=tenant.id, connection_id=left.id, kind=ItemKind.SALE, source_id="pi_one",
+            due_at=SystemRuntime().now(),
+        )  # fmt: skip
+        item = (await session.execute(select(SyncItem))).scalar_one()
+        item.state, item.due_at = ItemState.BLOCKED, None
+
+    async def is_on() -> list[bool]:
+        async with environ.db.tenant(tenant.id) as session:
+            rows = [await session.get_one(Connection, row.id) for row in (left, used)]
+            return [row.options.get("adopt") == "yes" for row in rows]
+
+    assert await _tieout("adopt", "on") == 0
+    assert await _tieout("adopt", "off") == 0
+    assert await is_on() == [True, False]
+    assert "It stays on for 1 that are no longer connected" in capsys.readouterr().out
+    assert await _tieout("adopt", "off", "--anyway") == 0
+    assert await is_on() == [False, False]
 
 
 async def _tieout(*words: str) -> int:
