@@ -38,7 +38,8 @@ T = TypeVar("T")
 LONGEST_PACE = timedelta(minutes=2)
 """No honest call is paid for longer than this: it would be a hundred requests in one."""
 
-TOKEN_KEPT_S = 10.0
+TOKEN_KEPT_S = 2.0
+"""Reading it again is how a disconnection stops what is under way; so short a time spares a sale most of its reads."""
 
 _NO_ANSWER = (NotSentError, OutcomeUnknownError, ProviderUnavailableError)
 
