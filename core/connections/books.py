@@ -54,7 +54,7 @@ async def refresh_books(wiring: Wiring, *, tenant_id: UUID, connection_id: UUID)
 
     async def work() -> None:
         async with wiring.db.tenant(tenant_id, write=True) as session:
-            await store_lists(session, connection_id, lists, wiring.runtime.now())
+            await store_lists(session, connection_id, lists, await wiring.db.now(session))
 
     await wiring.db.unit(work)
 

@@ -122,7 +122,7 @@ class Studio:
         person, page = self.person, self.person.page
         await person.go("/accounts")
         await page.locator("#create-button").click()
-        await expect(page.locator("#create-button")).to_have_count(0)
+        await expect(page.locator("#create-button")).to_have_count(0, timeout=30_000)
         await page.get_by_label("Bank account for payouts").select_option(label=bank)
         await expect(page.locator("#role-bank-h")).to_contain_text("Saved")
         await page.get_by_label("Stripe's fees become").select_option("per_charge")

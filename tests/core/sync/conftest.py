@@ -247,7 +247,8 @@ async def _keep_books(
                     "type": account.type.value,
                     "currency": account.currency,
                     "is_active": account.active,
-                    "read_at": wiring.runtime.now(),
+                    # By the clock that items are posted by: on PostgreSQL that is the machine's own.
+                    "read_at": await wiring.db.now(session),
                 },
                 key=("tenant_id", "connection_id", "external_id"),
                 update=("is_active",),
