@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from uuid import UUID
 
-from core.connections.refresh import open_held, refresh_leased, take_lease, uncancelled
+from core.connections.refresh import held_in, open_held, refresh_leased, take_lease, uncancelled
 from core.connections.status import mark_broken, mark_checked
+from core.db.models import Connection
 from core.errors import AccessExpiredError, ProviderUnavailableError, ReconnectRequiredError
 from core.wiring import Wiring
 
@@ -23,7 +24,14 @@ MAX_POLLS = 1200
 """Five minutes: twice the lease of whoever refreshes."""
 
 
-async def access_token(wiring: Wiring, *, tenant_id: UUID, connection_id: UUID, refused: str | None = None) -> str:
+async def access_token(
+    wiring: Wiring,
+    *,
+    tenant_id: UUID,
+    connection_id: UUID,
+    refused: str | None = None,
+    row: Connection | None = None,
+) -> str:
     """Return a token that works now, refreshed first where that is needed.
 
     Args:
@@ -31,6 +39,7 @@ async def access_token(wiring: Wiring, *, tenant_id: UUID, connection_id: UUID, 
         tenant_id: whose connection it is.
         connection_id: which one.
         refused: the token that was answered with 401 a moment ago; while it is still the stored one, it is refreshed.
+        row: the connection, where it was read a moment ago.
 
     Raises:
         ReconnectRequiredError: the grant is gone; the connection says so from now on.
@@ -38,7 +47,8 @@ async def access_token(wiring: Wiring, *, tenant_id: UUID, connection_id: UUID, 
             is what was stored before.
     """
     for _ in range(MAX_POLLS):
-        held = await open_held(wiring, tenant_id, connection_id)
+        held = await (open_held(wiring, tenant_id, connection_id) if row is None else held_in(wiring, row))
+        row = None
         if held.is_usable(refused, wiring.runtime.now()):
             return held.access
         if held.refresh is None:

@@ -65,6 +65,15 @@ async def open_held(wiring: Wiring, tenant_id: UUID, connection_id: UUID) -> Hel
         row = await session.get(Connection, connection_id)
     if row is None:
         raise NotFoundError("no such connection")
+    return await held_in(wiring, row)
+
+
+async def held_in(wiring: Wiring, row: Connection) -> Held:
+    """Open the tokens of a row that was read a moment ago.
+
+    Raises:
+        ReconnectRequiredError: there is no access, or it cannot be opened (K5).
+    """
     if row.status is not ConnectionStatus.ACTIVE:
         raise ReconnectRequiredError("the connection is not active")
     if row.mode is ConnectionMode.BUILT_IN:
@@ -73,7 +82,7 @@ async def open_held(wiring: Wiring, tenant_id: UUID, connection_id: UUID) -> Hel
         refresh = unseal(wiring.keys, row, "refresh_token") if row.refresh_token is not None else None
         return Held(row, unseal(wiring.keys, row, "access_token"), refresh)
     except CredentialError as exc:
-        await mark_broken(wiring, tenant_id=tenant_id, connection_id=connection_id, seen=row.access_token)
+        await mark_broken(wiring, tenant_id=row.tenant_id, connection_id=row.id, seen=row.access_token)
         raise ReconnectRequiredError("the stored access cannot be opened") from exc
 
 

@@ -35,6 +35,7 @@ _STORED = StripeEvent.state == literal_column(f"'{EventState.STORED}'")
 _RETRY = StripeEvent.state == literal_column(f"'{EventState.RETRY}'")
 
 _Wanted = dict[tuple[UUID, UUID, Target], None]
+_Routes = dict[tuple[str, str | None], Connection | None]
 """Tenant, connection and what to look at anew, in the order in which events first told of it."""
 
 log = get_logger("inbox")
@@ -74,12 +75,12 @@ async def _route_batch(db: Database, turns: Turns) -> int:
         async with db.system(write=True) as session:
             now = await db.now(session)
             events = await _next_events(session, now, turns, is_locking=True)
-            wanted = _Wanted()
+            wanted, routes = _Wanted(), _Routes()
             # Connections are written all at once, which SQLAlchemy does in the order of their ids: in the order of the
             # events, two workers with events of the same tenants waited for each other.
             with session.no_autoflush:
                 for event in events:
-                    await _route(db, session, event, wanted, now)
+                    await _route(db, session, event, wanted, routes, now)
             await session.flush()
             await _ask_for(session, wanted, now)
             return len(events)
@@ -94,7 +95,7 @@ async def _route_one(db: Database, event_id: UUID) -> None:
             event = await session.get(StripeEvent, event_id, with_for_update={"skip_locked": True})
             if event is not None and event.state in (EventState.STORED, EventState.RETRY):
                 now, wanted = await db.now(session), _Wanted()
-                await _route(db, session, event, wanted, now)
+                await _route(db, session, event, wanted, _Routes(), now)
                 await _ask_for(session, wanted, now)
 
     await db.unit(work)
@@ -168,14 +169,19 @@ def _failed(db: Database, event: StripeEvent, exc: Exception, now: datetime) -> 
     event.due_at = None if given_up else now + ladder.next_delay(db.runtime, event.tries)
 
 
-async def _route(db: Database, session: AsyncSession, event: StripeEvent, wanted: _Wanted, now: datetime) -> None:
+async def _route(
+    db: Database, session: AsyncSession, event: StripeEvent, wanted: _Wanted, routes: _Routes, now: datetime
+) -> None:
     """Route one event; its own fault must not hold up the others (F33)."""
     try:
         targets = targets_of(event.type, _object(event.payload))
     except Exception as exc:  # noqa: BLE001 - a poisonous payload is set apart, whatever it breaks
         _failed(db, event, exc, now)
         return
-    connection = await _connection(session, event)
+    route = (event.scope, event.account)
+    if route not in routes:
+        routes[route] = await _connection(session, event)
+    connection = routes[route]
     if connection is None:
         event.state = EventState.UNROUTED
         return

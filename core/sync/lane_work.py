@@ -73,6 +73,7 @@ class LaneWork:
         self.next_call_at = claim.next_call_at
         self._access: str | None = None
         self._access_until = 0.0
+        self._opened_at = wiring.runtime.monotonic()
         self._was_left = claim.was_left
         self.reconnect_reason = Reason.RECONNECT_STRIPE
 
@@ -131,7 +132,11 @@ class LaneWork:
         if self._access is None or refused is not None or now >= self._access_until:
             self._access = None
             self._access = await access_token(
-                self.wiring, tenant_id=self.claim.tenant_id, connection_id=self.claim.connection_id, refused=refused
+                self.wiring,
+                tenant_id=self.claim.tenant_id,
+                connection_id=self.claim.connection_id,
+                refused=refused,
+                row=self.connection if refused is None and now < self._opened_at + TOKEN_KEPT_S else None,
             )
             self._access_until = now + TOKEN_KEPT_S
         return self._access
