@@ -70,8 +70,10 @@ def _everything_ends(scene: Scene, ledger: Ledger) -> None:
     assert changed <= {change.item for change in scene.changes}, f"F21: nobody changed anything of {changed}"
     silent = ledger.all("SELECT source_id FROM payment WHERE state <> 'synced' AND reason IS NULL")
     assert silent == [], [tuple(row) for row in silent]
-    # An item of the books that only the former mapping needed is looked up should it ever be needed again (F22).
-    unneeded = "o.kind = 'item' AND i.state = 'done'" if scene.has_other_mapping else "false"
+    # An item of the books that only a plan needed which facts or mapping have left behind is looked up should it ever
+    # be needed again (F22).
+    dropped = "EXISTS (SELECT 1 FROM books_document d WHERE d.item_id = i.id AND d.state = 'dropped')"
+    unneeded = f"o.kind = 'item' AND i.state = 'done' AND {'true' if scene.has_other_mapping else dropped}"
     unsettled = ledger.all(
         "SELECT o.kind, o.state FROM operation o JOIN sync_item i ON i.id = o.item_id"
         f" WHERE o.state IN ('sent', 'uncertain') AND NOT ({unneeded})"
