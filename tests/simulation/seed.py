@@ -151,7 +151,8 @@ async def _retry(scene: Scene, item_id: Any) -> None:
 
 
 def open_items(now: datetime) -> list[dict[str, Any]]:
-    """Return what is not settled ``now``, by the database alone."""
+    """Return what is not settled ``now``, by the database alone; rounds count where they are overdue."""
+    moment = now.strftime("%Y-%m-%d %H:%M:%S.%f")
     database = disk.peek()
     try:
         rows = database.execute(
@@ -159,7 +160,7 @@ def open_items(now: datetime) -> list[dict[str, Any]]:
             " i.due_at <= ? AS is_due"
             " FROM sync_item i JOIN connection c ON c.id = i.connection_id"
             " WHERE i.state NOT IN ('done', 'ignored') AND c.status <> 'closed'"
-            f" AND i.kind NOT IN ({', '.join('?' * len(STANDING))})", (now.strftime("%Y-%m-%d %H:%M:%S.%f"), *STANDING),
+            f" AND (i.kind NOT IN ({', '.join('?' * len(STANDING))}) OR i.due_at <= ?)", (moment, *STANDING, moment),
         ).fetchall()  # fmt: skip
     finally:
         database.close()
