@@ -35,8 +35,10 @@ _STORED = StripeEvent.state == literal_column(f"'{EventState.STORED}'")
 _RETRY = StripeEvent.state == literal_column(f"'{EventState.RETRY}'")
 
 _Wanted = dict[tuple[UUID, UUID, Target], None]
-_Routes = dict[tuple[str, str | None], Connection | None]
 """Tenant, connection and what to look at anew, in the order in which events first told of it."""
+
+_Routes = dict[tuple[str, str | None], Connection | None]
+"""Whose the events of a scope and an account are, as far as one batch has asked."""
 
 log = get_logger("inbox")
 

@@ -31,10 +31,10 @@ from core.sync.operations import (
     Report,
     Step,
 )
-from core.sync.posting_rates import BY_SETTINGS, read_wanted
 from core.sync.posting_settling import PauseError, PostingSettling
 from core.sync.posting_state import Pass
 from core.sync.posting_steps import NextRoundError
+from core.sync.posting_wanted import BY_SETTINGS, read_wanted
 from core.sync.rates import RateMissingError
 
 ASK_AGAIN = timedelta(minutes=15)

@@ -23,8 +23,8 @@ from core.sync import batch
 from core.sync.lane_work import BooksLane
 from core.sync.operations import Call, Report, Step
 from core.sync.posting import Posting
-from core.sync.posting_rates import read_wanted
 from core.sync.posting_state import Pass
+from core.sync.posting_wanted import read_wanted
 
 Broken = dict[UUID, Exception]
 
